@@ -1,0 +1,62 @@
+"""chainrule: deep feed-forward networks from the chain rule up.
+
+Names are loaded on first use (PEP 562), so that ``import chainrule`` costs next to nothing.
+"""
+
+from importlib import import_module as _import_module
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it
+_HOME = {
+    # calculus
+    **dict.fromkeys(("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"), "calculus"),
+    **dict.fromkeys(("check_gradient", "GradientReport"), "calculus.check"),
+    **dict.fromkeys(("trace",), "graph.trace"),
+    **dict.fromkeys(("Graph",), "graph.graph"),
+    **dict.fromkeys(("minimize", "Result"), "learn.minimize"),
+    # networks
+    **dict.fromkeys(("Network", "Dense", "Maxout", "Dropout", "BatchNorm"), "networks"),
+    **dict.fromkeys(
+        ("Bernoulli", "Categorical", "Gaussian", "GaussianMixture", "Poisson", "Laplace", "StudentT", "Quantile"),
+        "outputs",
+    ),
+    **dict.fromkeys(("L1", "L2", "GroupL1"), "learn.penalties"),
+    **dict.fromkeys(("GD", "SGD", "Adam", "AdamW", "RMSProp", "LBFGS"), "learn.optimizers"),
+    **dict.fromkeys(("constant", "exponential_decay", "cosine", "step_decay", "one_cycle"), "learn.schedules"),
+    # estimators and models
+    **dict.fromkeys(
+        ("FeedForwardClassifier", "FeedForwardRegressor", "LogisticRegression", "LinearRegression"), "estimators"
+    ),
+    **dict.fromkeys(("load",), "estimators"),
+    # errors
+    **dict.fromkeys(
+        (
+            "ChainruleError",
+            "GraphError",
+            "TraceError",
+            "DifferentiationError",
+            "GradientError",
+            "DivergenceError",
+            "TableError",
+            "ModelFileError",
+            "OptionError",
+        ),
+        "errors",
+    ),
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    value = getattr(_import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,37 @@
+"""Every error chainrule raises on purpose. Each message is one line: what, where, and what to do about it."""
+
+
+class ChainruleError(Exception):
+    """Base of all errors raised on purpose by chainrule."""
+
+
+class GraphError(ChainruleError, ValueError):
+    """A graph is not well formed: wrong shape, dtype, order or unknown primitive."""
+
+
+class TraceError(ChainruleError, TypeError):
+    """A traced value was used in a way that cannot be recorded in a graph."""
+
+
+class DifferentiationError(ChainruleError, TypeError):
+    """A derivative was asked of an operation that has none."""
+
+
+class GradientError(ChainruleError, AssertionError):
+    """A derivative disagrees with finite differences (raised by ``check_gradient(strict=True)``)."""
+
+
+class DivergenceError(ChainruleError, ArithmeticError):
+    """Training or minimisation left the finite numbers."""
+
+
+class TableError(ChainruleError, ValueError):
+    """A table cannot be used: names the file, the column and the row."""
+
+
+class ModelFileError(ChainruleError, ValueError):
+    """A model file is damaged, truncated, of another format or version."""
+
+
+class OptionError(ChainruleError, ValueError):
+    """An option or parameter has a value that makes no sense."""
