@@ -1,0 +1,1 @@
+"""Graphs compiled to machine code through LLVM: target, runtime, mathematics, matrix products, emission."""

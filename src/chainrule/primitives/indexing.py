@@ -1,0 +1,380 @@
+"""Indexing: slices as views, everything with integer arrays as gathers, and their adjoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import GraphError, TraceError
+from chainrule.graph.primitive import Primitive, Sample, linear_forward, register
+from chainrule.graph.trace import Traced, apply, implements
+from chainrule.graph.types import ArrayType
+from chainrule.primitives.elementwise import broadcast_shapes, convert
+from chainrule.primitives.reduction import normalize_axes
+
+# -- slices: start, count and step per axis; the step may be negative
+
+Window = tuple[tuple[int, int, int], ...]
+
+
+def _numpy_slices(window: Window) -> tuple[slice, ...]:
+    result = []
+    for start, count, step in window:
+        stop: int | None = start + count * step
+        if count == 0:
+            start, stop, step = 0, 0, 1
+        elif stop is not None and stop < 0:
+            stop = None
+        result.append(slice(start, stop, step))
+    return tuple(result)
+
+
+def _check_window(shape: tuple[int, ...], window: Window) -> None:
+    ok = len(window) == len(shape) and all(
+        step != 0 and count >= 0 and (count == 0 or (0 <= start < size and 0 <= start + (count - 1) * step < size))
+        for size, (start, count, step) in zip(shape, window, strict=False)
+    )
+    if not ok:
+        raise GraphError(f"slice {window} leaves an array of shape {shape}")
+
+
+def _slice_infer(x: ArrayType, window: Window) -> ArrayType:
+    _check_window(x.shape, window)
+    return ArrayType(tuple(count for _, count, _ in window), x.dtype)
+
+
+def _place_infer(x: ArrayType, window: Window, shape: tuple[int, ...]) -> ArrayType:
+    _check_window(shape, window)
+    if x.shape != tuple(count for _, count, _ in window):
+        raise GraphError(f"place: shape {x.shape} does not fill slice {window}")
+    return ArrayType(tuple(shape), x.dtype)
+
+
+def _place_run(x: Any, window: Window, shape: tuple[int, ...]) -> Any:
+    result = np.zeros(shape, np.asarray(x).dtype)
+    result[_numpy_slices(window)] = x
+    return result
+
+
+_WINDOWS = (
+    ((5,), ((1, 3, 1),)),
+    ((5,), ((4, 3, -2),)),
+    ((4, 3), ((0, 2, 2), (2, 3, -1))),
+    ((2, 3), ((0, 2, 1), (0, 0, 1))),
+    ((), ()),
+)
+
+SLICE = register(
+    Primitive(
+        name="slice",
+        family="indexing",
+        formula="{0}[…]",
+        infer=_slice_infer,
+        numpy=lambda x, window: x[_numpy_slices(window)],
+        reverse=lambda i, g, out, x, *, window: apply(PLACE, g, window=window, shape=x.shape),
+        forward=linear_forward(lambda t, window: apply(SLICE, t, window=window)),
+        lowering="view",
+        samples=lambda rng: iter([Sample((rng.normal(size=s),), {"window": w}) for s, w in _WINDOWS]),
+    )
+)
+#: zeros of ``shape`` with the input written into a window: the adjoint of a slice
+PLACE = register(
+    Primitive(
+        name="place",
+        family="indexing",
+        formula="place({0})",
+        infer=_place_infer,
+        numpy=_place_run,
+        reverse=lambda i, g, out, x, *, window, shape: apply(SLICE, g, window=window),
+        forward=linear_forward(lambda t, **params: apply(PLACE, t, **params)),
+        lowering="layout",
+        samples=lambda rng: iter(
+            [Sample((rng.normal(size=tuple(c for _, c, _ in w)),), {"window": w, "shape": s}) for s, w in _WINDOWS]
+        ),
+    )
+)
+
+# -- gathers: integer arrays along some axes, side by side; those axes are replaced, in front, by the arrays' shape
+
+
+def _gather_infer(x: ArrayType, *indices: ArrayType, axes: tuple[int, ...]) -> ArrayType:
+    if len(indices) != len(axes) or not axes:
+        raise GraphError(f"gather: {len(indices)} index arrays for axes {axes}")
+    normalize_axes(axes, x.ndim)
+    if any(t.dtype.kind not in "iu" for t in indices):
+        raise GraphError("gather: indices must be integers")
+    lead = broadcast_shapes("gather", *(t.shape for t in indices))
+    return ArrayType(lead + tuple(s for k, s in enumerate(x.shape) if k not in axes), x.dtype)
+
+
+def _front(x: Any, axes: tuple[int, ...]) -> Any:
+    return np.moveaxis(x, axes, range(len(axes)))
+
+
+def _gather_run(x: Any, *indices: Any, axes: tuple[int, ...]) -> Any:
+    return _front(x, axes)[tuple(indices)]
+
+
+def _scatter_infer(x: ArrayType, *indices: ArrayType, axes: tuple[int, ...], shape: tuple[int, ...]) -> ArrayType:
+    expected = _gather_infer(ArrayType(tuple(shape), x.dtype), *indices, axes=axes)
+    if expected.shape != x.shape:
+        raise GraphError(f"scatter_add: shape {x.shape} does not fit; indices into {shape} ask for {expected.shape}")
+    return ArrayType(tuple(shape), x.dtype)
+
+
+def _scatter_run(x: Any, *indices: Any, axes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    result = np.zeros(shape, np.asarray(x).dtype)
+    np.add.at(_front(result, axes), tuple(indices), x)
+    return result
+
+
+def _gather_reverse(i: int, g: Any, out: Any, x: Any, *indices: Any, axes: tuple[int, ...]) -> Any:
+    return apply(SCATTER_ADD, g, *indices, axes=axes, shape=x.shape) if i == 0 else None
+
+
+def _scatter_reverse(i: int, g: Any, out: Any, x: Any, *indices: Any, axes: tuple[int, ...], shape: Any) -> Any:
+    return apply(GATHER, g, *indices, axes=axes) if i == 0 else None
+
+
+def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((rng.normal(size=(4,)), np.array([2, 0, 2])), {"axes": (0,)})
+    yield Sample((rng.normal(size=(3, 4)), np.array([[1, -1], [0, 1]])), {"axes": (1,)})
+    yield Sample((rng.normal(size=(3, 4)), np.array([0, 2]), np.array([[3], [1]])), {"axes": (0, 1)})
+    yield Sample((rng.normal(size=(3, 2)), np.zeros((0,), int)), {"axes": (0,)})
+
+
+def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in _gather_samples(rng):
+        x, *indices = sample.inputs
+        shape = _gather_run(x, *indices, **sample.params).shape
+        yield Sample((rng.normal(size=shape), *indices), {**sample.params, "shape": x.shape})
+
+
+GATHER = register(
+    Primitive(
+        name="gather",
+        family="indexing",
+        formula="{0}[{1}]",
+        infer=_gather_infer,
+        numpy=_gather_run,
+        reverse=_gather_reverse,
+        forward=linear_forward(lambda t, *indices, axes: apply(GATHER, t, *indices, axes=axes)),
+        lowering="gather",
+        samples=_gather_samples,
+    )
+)
+#: zeros of ``shape`` to which the input is added at the indices: the adjoint of a gather
+SCATTER_ADD = register(
+    Primitive(
+        name="scatter_add",
+        family="indexing",
+        formula="scatter_add({0}, {1})",
+        infer=_scatter_infer,
+        numpy=_scatter_run,
+        reverse=_scatter_reverse,
+        forward=linear_forward(lambda t, *indices, **params: apply(SCATTER_ADD, t, *indices, **params)),
+        lowering="scatter",
+        samples=_scatter_samples,
+    )
+)
+
+
+# -- x[key]
+
+
+def getitem(x: Traced, key: Any) -> Any:
+    """Record ``x[key]`` for every key NumPy takes: numbers, slices, ``...``, ``None``, integer and boolean arrays."""
+    items = _expand(x, key if isinstance(key, tuple) else (key,))
+    window: list[tuple[int, int, int]] = []
+    shape: list[int] = []  # after slicing: axes that stay
+    arrays: list[tuple[int, Any]] = []  # (axis after slicing, index array)
+    advanced_places: list[int] = []  # places in the key, to see whether the arrays stand together
+    axis = 0
+    for place, item in enumerate(items):
+        if item is None:
+            shape.append(1)
+        elif isinstance(item, slice):
+            start, stop, step = item.indices(x.shape[axis])
+            window.append((start, len(range(start, stop, step)), step))
+            shape.append(window[-1][1])
+            axis += 1
+        elif isinstance(item, int):
+            window.append((_position(item, x.shape[axis], axis), 1, 1))
+            advanced_places += [place] if any(_is_array(k) for k in items) else []
+            axis += 1
+        else:
+            _check_indices(item, x.shape[axis], axis)
+            window.append((0, x.shape[axis], 1))
+            arrays.append((len(shape), item))
+            shape.append(x.shape[axis])
+            advanced_places.append(place)
+            axis += 1
+    whole = tuple((0, s, 1) for s in x.shape)
+    y = x if tuple(window) == whole else apply(SLICE, x, window=tuple(window))
+    y = np.reshape(y, tuple(shape))
+    if not arrays:
+        return y
+    axes = tuple(k for k, _ in arrays)
+    y = apply(GATHER, y, *(convert(a, np.dtype(np.int64)) for _, a in arrays), axes=axes)
+    together = advanced_places == list(range(advanced_places[0], advanced_places[-1] + 1))
+    if together:  # NumPy leaves the arrays' axes where the arrays stood, in front otherwise
+        lead = y.ndim - (len(shape) - len(axes))
+        before = sum(1 for item in items[: advanced_places[0]] if item is None or isinstance(item, slice))
+        y = np.moveaxis(y, range(lead), range(before, before + lead))
+    return y
+
+
+def _is_array(item: Any) -> bool:
+    return not (item is None or isinstance(item, (slice, int)))
+
+
+def _expand(x: Traced, key: tuple[Any, ...]) -> list[Any]:
+    """Make plain items of a key: masks become integer arrays, ``...`` full slices, and the key covers all axes."""
+    items: list[Any] = []
+    for item in key:
+        if isinstance(item, (bool, np.bool_)):
+            raise TraceError("x[True] / x[False] is not supported on traced values; use np.where")
+        if item is None or item is Ellipsis or isinstance(item, slice):
+            items.append(item)
+        elif isinstance(item, (int, np.integer)):
+            items.append(int(item))
+        else:
+            array = item if isinstance(item, Traced) else np.asarray(item)
+            if array.dtype == np.bool_:
+                items += _mask_positions(array, x, sum(1 for k in items if k is not None and k is not Ellipsis))
+            elif array.dtype.kind in "iu":
+                known = array.value if isinstance(array, Traced) else array
+                items.append(int(known) if array.ndim == 0 and known is not None else array)
+            elif array.size == 0 and not isinstance(array, Traced):
+                items.append(array.astype(np.int64))
+            else:
+                raise TraceError(f"x[...] with an index of dtype {array.dtype}; indices must be integers or booleans")
+    covered = sum(1 for item in items if item is not None and item is not Ellipsis)
+    if covered > x.ndim:
+        raise GraphError(f"too many indices: {covered} for an array of shape {x.shape}")
+    if not any(item is Ellipsis for item in items):
+        items.append(Ellipsis)
+    at = next(k for k, item in enumerate(items) if item is Ellipsis)
+    if any(item is Ellipsis for item in items[at + 1 :]):
+        raise GraphError("an index can have only one ellipsis (...)")
+    return items[:at] + [slice(None)] * (x.ndim - covered) + items[at + 1 :]
+
+
+def _mask_positions(mask: Any, x: Traced, axis: int) -> list[np.ndarray]:
+    known = mask.value if isinstance(mask, Traced) else mask
+    if known is None:
+        raise TraceError(
+            "x[mask]: how many elements a mask picks depends on its values, but only shapes are known here; "
+            "use np.where(mask, x, 0) instead"
+        )
+    if known.ndim == 0 or known.shape != x.shape[axis : axis + known.ndim]:
+        raise GraphError(f"a mask of shape {known.shape} does not fit axis {axis} of an array of shape {x.shape}")
+    return list(np.nonzero(known))
+
+
+def _position(k: int, size: int, axis: int) -> int:
+    if not -size <= k < size:
+        raise GraphError(f"index {k} is out of bounds for axis {axis} of length {size}")
+    return k % size
+
+
+def _check_indices(indices: Any, size: int, axis: int) -> None:
+    known = indices.value if isinstance(indices, Traced) else indices
+    if known is not None and known.size and not (-size <= known.min() and known.max() < size):
+        worst = known.max() if known.max() >= size else known.min()
+        raise GraphError(f"index {worst} is out of bounds for axis {axis} of length {size}")
+
+
+# -- NumPy's functions
+
+
+@implements(np.take)
+def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
+    """Record np.take."""
+    if mode != "raise":
+        raise TraceError(f"np.take(mode={mode!r}) is not supported on traced values; use np.clip on the indices")
+    a = a if isinstance(a, Traced) else np.asarray(a)
+    indices = indices if isinstance(indices, Traced) else np.asarray(indices)
+    if axis is None:
+        a, axis = np.reshape(a, -1), 0
+    axis = normalize_axes(axis, a.ndim)[0]
+    _check_indices(indices, a.shape[axis], axis)
+    y = apply(GATHER, a, convert(indices, np.dtype(np.int64)), axes=(axis,))
+    return np.moveaxis(y, range(indices.ndim), range(axis, axis + indices.ndim))
+
+
+@implements(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    """Record np.take_along_axis."""
+    if axis is None:
+        arr, axis = np.reshape(arr, -1), 0
+    axis = normalize_axes(axis, np.ndim(arr))[0]
+    grid: list[Any] = []
+    for k, size in enumerate(np.shape(indices)):
+        shape = [1] * np.ndim(indices)
+        shape[k] = size
+        grid.append(indices if k == axis else np.reshape(np.arange(size), shape))
+    return apply(GATHER, arr, *(convert(k, np.dtype(np.int64)) for k in grid), axes=tuple(range(np.ndim(arr))))
+
+
+@implements(np.nonzero)
+def nonzero(a: Any) -> tuple[np.ndarray, ...]:
+    """np.nonzero of known values: positions are constants."""
+    if a.value is None:
+        raise TraceError(
+            "np.nonzero (or np.where with one argument) depends on values, but only shapes are known here; "
+            "use np.where(mask, x, y) instead"
+        )
+    return np.nonzero(a.value)
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    """Record np.compress of a known mask."""
+    mask = condition.value if isinstance(condition, Traced) else np.asarray(condition)
+    if mask is None:
+        raise TraceError("np.compress depends on values, but only shapes are known here; use np.where instead")
+    return np.take(a, np.flatnonzero(mask), axis=axis)
+
+
+@implements(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Record np.diagonal as a gather."""
+    first, second = normalize_axes(axis1, a.ndim)[0], normalize_axes(axis2, a.ndim)[0]
+    rows, columns = a.shape[first], a.shape[second]
+    count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+    along = np.arange(count)
+    y = apply(GATHER, a, along + max(-offset, 0), along + max(offset, 0), axes=(first, second))
+    return np.moveaxis(y, 0, -1)
+
+
+@implements(np.trace)
+def trace_of_matrix(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    """Record np.trace, the sum of the diagonal."""
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    """Record np.diag: a diagonal of a matrix, or a matrix of a diagonal."""
+    if v.ndim == 2:
+        return np.diagonal(v, k)
+    if v.ndim != 1:
+        raise GraphError(f"diag: needs one or two dimensions, got shape {v.shape}")
+    n = v.shape[0] + abs(k)
+    along = np.arange(v.shape[0])
+    return apply(SCATTER_ADD, v, along + max(-k, 0), along + max(k, 0), axes=(0, 1), shape=(n, n))
+
+
+@implements(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    """Record np.tril as a choice by position."""
+    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, 0)
+
+
+@implements(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    """Record np.triu as a choice by position."""
+    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), 0, m)
