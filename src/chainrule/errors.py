@@ -35,3 +35,7 @@ class ModelFileError(ChainruleError, ValueError):
 
 class OptionError(ChainruleError, ValueError):
     """An option or parameter has a value that makes no sense."""
+
+
+class CompileError(ChainruleError, RuntimeError):
+    """Native code cannot be made or loaded: invalid code, a missing symbol, a target that cannot run here."""
