@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -269,6 +270,13 @@ def argument_names(f: Callable[..., Any], tree: TreeShape) -> list[str]:
             base = f"x{k}"
         names += child.paths(base)
     return names
+
+
+def label(x: Any, name: str) -> Any:
+    """Give a traced value a name of its own in the graph; anything else is returned as it is."""
+    if isinstance(x, Traced):
+        x.recorder.nodes[x.index] = replace(x.recorder.nodes[x.index], name=name)
+    return x
 
 
 def inline(graph: Graph, *inputs: Traced) -> list[Traced]:
