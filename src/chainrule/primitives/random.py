@@ -74,3 +74,40 @@ def uniform(key: Any, shape: tuple[int, ...], dtype: Any = np.float64) -> Any:
     dtype : float32 or float64
     """
     return apply(UNIFORM, key, shape=tuple(shape), dtype=np.dtype(dtype).name)
+
+
+def step_key(seed: Any, t: Any) -> Any:
+    """A key for step ``t`` of a stream: the seed and the step counter, mixed. Traceable.
+
+    Parameters
+    ----------
+    seed : uint64 scalar
+    t : int64 scalar
+    """
+    return apply(STEP_KEY, seed, t)
+
+
+def _step_key_run(seed: Any, t: Any) -> Any:
+    with np.errstate(over="ignore"):
+        return np.asarray(splitmix64(np.uint64(seed) ^ (np.asarray(t).astype(np.uint64) * _MIX_1)))
+
+
+def _step_key_infer(seed: ArrayType, t: ArrayType) -> ArrayType:
+    if seed.shape != () or seed.dtype != np.uint64 or t.shape != () or t.dtype != np.int64:
+        raise GraphError(f"step_key: needs a uint64 seed and an int64 counter, got {seed} and {t}")
+    return seed
+
+
+STEP_KEY: Primitive = register(
+    Primitive(
+        name="step_key",
+        family="random",
+        formula="key({0}, {1})",
+        infer=_step_key_infer,
+        numpy=_step_key_run,
+        reverse=zero_reverse,
+        forward=zero_forward,
+        lowering="elementwise",
+        samples=lambda rng: iter([Sample((np.asarray(7, np.uint64), np.asarray(3, np.int64)), smooth=False)]),
+    )
+)

@@ -1,0 +1,208 @@
+"""One optimiser step as one graph: loss, gradient, penalties and update over (parameters, state, batch).
+
+Inputs of the graph, in this order, flat: the *carry* (θ, optimiser state, running statistics, step counter), then the
+*hyper-parameters* (learning rate, penalties, seed, … as scalars), then the *batch* (inputs, targets, weights). Outputs:
+the new carry in the same order and types, then the sums over the batch (weighted loss, weight). Whoever runs an epoch
+feeds outputs back into the carry and adds up the sums; nothing else happens between two steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.calculus import grad
+from chainrule.graph.graph import Graph
+from chainrule.graph.trace import label, trace
+from chainrule.graph.tree import flatten
+from chainrule.graph.types import ArrayType
+from chainrule.learn.optimizers import Optimizer
+from chainrule.learn.penalties import GroupL1
+from chainrule.networks import Layout, Network, Pass
+from chainrule.passes import optimize
+from chainrule.primitives.random import step_key
+
+Loss = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """The graph of one step, and what its inputs and outputs are.
+
+    Parameters
+    ----------
+    graph : Graph
+    carry : dict
+        Types of the carry's parts by name, in order: theta, state.*, buffer.*, t.
+    hyper : tuple of str
+        Names of the scalar hyper-parameters, in order.
+    batch_size : int
+        Rows per step.
+    """
+
+    graph: Graph
+    carry: dict[str, ArrayType]
+    hyper: tuple[str, ...]
+    batch_size: int
+
+
+def training_step(
+    network: Network,
+    optimizer: Optimizer,
+    n_inputs: int,
+    n_targets: int,
+    batch_size: int,
+    *,
+    dtype: Any = np.float32,
+    l1: bool = False,
+    group_l1: tuple[int, ...] | None = None,
+    penalise_biases: bool = False,
+    loss: Loss | None = None,
+) -> TrainingStep:
+    """Build the step of a network and an optimiser.
+
+    The objective of a batch is ``Σ wᵢ nll(xᵢ, yᵢ) / #rows + (l2/2)‖W‖² + l1‖W‖₁ + group_l1 Σ_g ‖W_g‖₂``, where rows of
+    weight 0 are padding and count for nothing. The smooth part is differentiated, L1 and group L1 are applied by a
+    proximal step after the update, in the optimiser's own metric, so that zeros are exact.
+
+    Parameters
+    ----------
+    network : Network
+    optimizer : Optimizer
+    n_inputs, n_targets, batch_size : int
+    dtype : float32 or float64
+    l1 : bool
+        Whether there is an L1 term at all; its strength is a hyper-parameter.
+    group_l1 : tuple of int, optional
+        The group of each input column, for the group penalty on the first layer's weights; ``None`` for no such term.
+    loss : callable, optional
+        ``loss(raw, y)`` per row, plain NumPy; the output's negative log-likelihood by default.
+    """
+    dtype = np.dtype(dtype)
+    layout = network.layout(n_inputs, n_targets)
+    per_row = loss or network.output.nll
+    mask = np.ones(layout.size, dtype) if penalise_biases else layout.mask(dtype)
+    state_like = optimizer.init(np.zeros(layout.size, dtype))
+    buffers_like = network.buffers(n_inputs)
+    groups = None if group_l1 is None else input_groups(layout, group_l1)
+
+    theta_type = ArrayType((layout.size,), dtype)
+    carry_types = {
+        "theta": theta_type,
+        **{f"state.{k}": ArrayType(np.shape(v), dtype) for k, v in state_like.items()},
+        **{f"buffer.{k}": ArrayType(np.shape(v), dtype) for k, v in buffers_like.items()},
+        "t": ArrayType((), np.dtype(np.int64)),
+    }
+    scalars: dict[str, ArrayType] = {f"optimizer.{k}": ArrayType((), dtype) for k in optimizer.hyper()}
+    scalars |= {f"layer.{k}": ArrayType((), dtype) for k in network.hyper()}
+    scalars |= {"l2": ArrayType((), dtype)}
+    if l1:
+        scalars["l1"] = ArrayType((), dtype)
+    if groups is not None:
+        scalars["group_l1"] = ArrayType((), dtype)
+    if network.hyper():
+        scalars["seed"] = ArrayType((), np.dtype(np.uint64))
+    batch_types = (
+        ArrayType((batch_size, n_inputs), dtype),
+        ArrayType((batch_size, n_targets), dtype),
+        ArrayType((batch_size,), dtype),
+    )
+
+    def step(carry: tuple[Any, ...], hyper: tuple[Any, ...], batch: tuple[Any, Any, Any]) -> Any:
+        parts = dict(zip(carry_types, carry, strict=True))
+        h = dict(zip(scalars, hyper, strict=True))
+        x, y, w = (label(v, n) for v, n in zip(batch, ("x", "y", "weights"), strict=True))
+        theta, t = parts["theta"], parts["t"] + 1
+        buffers = _under(parts, "buffer.")
+        key = step_key(h["seed"], t) if "seed" in h else None
+        state = Pass(training=True, buffers=buffers, weights=w, key=key, hyper=_under(h, "layer."))
+        rows = np.maximum(np.sum((w > 0.0).astype(dtype)), 1.0)
+        sums: list[Any] = []
+
+        def mean_loss(pieces: dict[str, Any]) -> Any:
+            raw = network.raw(pieces, x, state)
+            losses = label(per_row(raw, y), "loss")
+            # where, not only *: padding rows may hold anything, and 0 · inf is not a number
+            sums[:] = [np.sum(np.where(w > 0.0, w * losses, 0.0))]
+            return label(sums[0] / rows, "objective")
+
+        gradient = layout.flatten(grad(mean_loss)(layout.unflatten(theta)))
+        gradient = label(gradient + h["l2"] * (mask * theta), "gradient")
+        t_float = t.astype(dtype)
+        new, new_state, scale = optimizer.update(
+            gradient, theta, _under(parts, "state."), _under(h, "optimizer."), t_float
+        )
+        if l1:
+            threshold = h["l1"] * scale * mask
+            new = np.where(np.absolute(new) <= threshold, 0.0, new - np.sign(new) * threshold)
+        if groups is not None:
+            new = GroupL1.prox_flat(new, scale, groups, h["group_l1"])
+        updated = {"theta": label(new, "theta'"), "t": t}
+        updated |= {f"state.{k}": v for k, v in new_state.items()}
+        updated |= {f"buffer.{k}": state.updates.get(k, v) for k, v in buffers.items()}
+        return tuple(updated[k] for k in carry_types), (sums[0], np.sum(w))
+
+    graph = trace(step, tuple(carry_types.values()), tuple(scalars.values()), batch_types, name="training_step")
+    return TrainingStep(optimize(graph), carry_types, tuple(scalars), batch_size)
+
+
+def evaluation_graph(
+    network: Network, n_inputs: int, n_targets: int, n_rows: int, *, dtype: Any = np.float32, loss: Loss | None = None
+) -> Graph:
+    """The graph of a block's loss: ``(theta, buffers, x, y, w) -> (Σ w · loss, Σ w)``; rows of weight 0 are padding."""
+    dtype = np.dtype(dtype)
+    layout = network.layout(n_inputs, n_targets)
+    per_row = loss or network.output.nll
+
+    def evaluate(theta: Any, buffers: Mapping[str, Any], x: Any, y: Any, w: Any) -> Any:
+        raw = network.raw(layout.unflatten(theta), x, Pass(training=False, buffers=buffers))
+        return np.sum(np.where(w > 0.0, w * per_row(raw, y), 0.0)), np.sum(w)
+
+    return optimize(
+        trace(
+            evaluate,
+            ArrayType((layout.size,), dtype),
+            {k: ArrayType(v.shape, dtype) for k, v in network.buffers(n_inputs).items()},
+            ArrayType((n_rows, n_inputs), dtype),
+            ArrayType((n_rows, n_targets), dtype),
+            ArrayType((n_rows,), dtype),
+        )
+    )
+
+
+def prediction_graph(network: Network, n_inputs: int, n_targets: int, n_rows: int, *, dtype: Any = np.float32) -> Graph:
+    """The graph from rows to raw outputs: ``(theta, buffers, x) -> raw``."""
+    dtype = np.dtype(dtype)
+    layout = network.layout(n_inputs, n_targets)
+
+    def predict(theta: Any, buffers: Mapping[str, Any], x: Any) -> Any:
+        return network.raw(layout.unflatten(theta), x, Pass(training=False, buffers=buffers))
+
+    return optimize(
+        trace(
+            predict,
+            ArrayType((layout.size,), dtype),
+            {k: ArrayType(v.shape, dtype) for k, v in network.buffers(n_inputs).items()},
+            ArrayType((n_rows, n_inputs), dtype),
+        )
+    )
+
+
+def input_groups(layout: Layout, groups: tuple[int, ...]) -> np.ndarray:
+    """Group of each element of θ: that of its input column for the first layer's weights, -1 elsewhere."""
+    ids = np.full(layout.size, -1, np.int64)
+    first = layout.pieces[0]
+    if len(groups) != first.shape[0]:
+        raise ValueError(f"{len(groups)} group numbers for {first.shape[0]} input columns")
+    ids[: first.size] = np.repeat(np.asarray(groups, np.int64), first.shape[1])
+    return ids
+
+
+def _under(parts: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {k.removeprefix(prefix): v for k, v in parts.items() if k.startswith(prefix)}
+
+
+__all__ = ["TrainingStep", "evaluation_graph", "flatten", "prediction_graph", "training_step"]

@@ -1,0 +1,375 @@
+"""Training: epochs of shuffled mini-batches, curves, early stopping with the best epoch restored, divergence explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import DivergenceError, OptionError
+from chainrule.graph.interpret import first_non_finite
+from chainrule.learn.blocks import BlockRunner
+from chainrule.learn.loop import EpochRunner, NumpyEpoch
+from chainrule.learn.optimizers import Adam, Optimizer
+from chainrule.learn.step import Loss, TrainingStep, evaluation_graph, input_groups, training_step
+from chainrule.networks import Layout, Network
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows: what a network is trained and evaluated on.
+
+    Parameters
+    ----------
+    x : array of shape (n_rows, n_inputs)
+    y : array of shape (n_rows, n_targets)
+        Standardised values, or class codes.
+    w : array of shape (n_rows,)
+        Row weights.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+
+    @classmethod
+    def of(cls, x: Any, y: Any, w: Any = None, dtype: Any = np.float32) -> Rows:
+        """Rows in memory order and dtype for training; rows of weight zero are left out, as if absent.
+
+        Weights are scaled to mean 1, so that a batch's objective estimates the weighted mean over all rows.
+        """
+        x = np.ascontiguousarray(x, dtype)
+        y = np.asarray(y)
+        y = np.ascontiguousarray(y.reshape(len(x), -1), dtype)
+        w = np.ones(len(x)) if w is None else np.asarray(w, np.float64)
+        if not (w > 0).all():
+            keep = w > 0
+            x, y, w = x[keep], y[keep], w[keep]
+        if len(w):
+            w = w / w.mean()
+        return cls(x, y, np.ascontiguousarray(w, dtype))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    batch_size : int
+        Rows per step; more than there are means all.
+    max_epochs : int
+    tol : float
+        Smallest decrease of the loss that counts as progress.
+    patience : int
+        Epochs without progress after which training stops.
+    l1, l2, group_l1 : float
+        Strengths of the penalties.
+    groups : tuple of int, optional
+        Group of each input column, for `group_l1`.
+    penalise_biases : bool
+    shuffle : bool
+    seed : int
+        Of the initial parameters, the shuffling and the dropout.
+    dtype : "float32" or "float64"
+    loss : callable, optional
+        A loss of one's own, ``loss(raw, y)`` per row.
+    """
+
+    optimizer: Optimizer = field(default_factory=Adam)
+    batch_size: int = 32
+    max_epochs: int = 200
+    tol: float = 1e-4
+    patience: int = 10
+    l1: float = 0.0
+    l2: float = 0.0
+    group_l1: float = 0.0
+    groups: tuple[int, ...] | None = None
+    penalise_biases: bool = False
+    shuffle: bool = True
+    seed: int = 0
+    dtype: str = "float32"
+    loss: Loss | None = None
+
+
+@dataclass
+class Curves:
+    """Losses by epoch, per row: of the training batches as they went by, and of the validation rows."""
+
+    training: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+
+
+class Training:
+    """A network in training: its state between two epochs, and the way on.
+
+    Parameters
+    ----------
+    network : Network
+    rows : Rows
+    options : Options
+    validation : Rows, optional
+        Rows that decide when to stop and which epoch to keep.
+    theta : array, optional
+        Where to start; drawn from the seed by default.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs done.
+    curves : Curves
+    best_epoch : int
+        The epoch (1-based) whose parameters are kept; 0 before the first.
+    reason : str
+        Why training stopped, in plain words.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rows: Rows,
+        options: Options,
+        validation: Rows | None = None,
+        theta: np.ndarray | None = None,
+    ) -> None:
+        if not len(rows):
+            raise OptionError("there are no rows to train on (all weights are zero?)")
+        if options.batch_size < 1:
+            raise OptionError(f"batch_size must be at least 1, got {options.batch_size}")
+        self.network, self.rows, self.options = network, rows, options
+        self.validation = validation if validation is not None and len(validation) else None
+        self.n_inputs, self.n_targets = rows.x.shape[1], rows.y.shape[1]
+        init_seed, self._order_seed, dropout_seed = np.random.SeedSequence(options.seed).spawn(3)
+        if theta is None:
+            initial_raw = network.output.initial_raw(rows.y.astype(np.float64), rows.w.astype(np.float64))
+            theta = network.initial(self.n_inputs, np.random.default_rng(init_seed), initial_raw, self.n_targets)
+        self.dropout_key = int(dropout_seed.generate_state(1, np.uint64)[0])
+        theta = np.asarray(theta, options.dtype)
+        parts: dict[str, Any] = {"theta": theta}
+        parts |= {f"state.{k}": v for k, v in options.optimizer.init(theta).items()}
+        parts |= {f"buffer.{k}": v for k, v in network.buffers(self.n_inputs).items()}
+        parts["t"] = np.asarray(0, np.int64)
+        self.carry = [np.asarray(parts[k], t.dtype).copy() for k, t in self.step.carry.items()]
+        self.epoch = 0
+        self.curves = Curves()
+        self.best_epoch, self.best_loss = 0, np.inf
+        self._best: list[np.ndarray] = [a.copy() for a in self.carry]
+        self._reference, self._stale = np.inf, 0
+        self.reason = "not trained yet"
+
+    # -- the programs
+
+    @property
+    def layout(self) -> Layout:
+        return self.network.layout(self.n_inputs, self.n_targets)
+
+    @cached_property
+    def step(self) -> TrainingStep:
+        """The graph of one step."""
+        o = self.options
+        return training_step(
+            self.network,
+            o.optimizer,
+            self.n_inputs,
+            self.n_targets,
+            min(o.batch_size, len(self.rows)),
+            dtype=o.dtype,
+            l1=o.l1 > 0,
+            group_l1=o.groups if o.group_l1 > 0 else None,
+            penalise_biases=o.penalise_biases,
+            loss=o.loss,
+        )
+
+    @cached_property
+    def _epoch(self) -> EpochRunner:
+        return NumpyEpoch(self.step.graph, len(self.step.carry), len(self.step.hyper), self.step.batch_size)
+
+    @cached_property
+    def _evaluate(self) -> BlockRunner:
+        def graph_of(n_rows: int) -> Any:
+            o = self.options
+            return evaluation_graph(self.network, self.n_inputs, self.n_targets, n_rows, dtype=o.dtype, loss=o.loss)
+
+        return BlockRunner(graph_of)
+
+    def hyper(self) -> list[Any]:
+        """Current values of the hyper-parameters, in the graph's order."""
+        o = self.options
+        values: dict[str, Any] = {f"optimizer.{k}": v for k, v in o.optimizer.hyper().items()}
+        values |= {f"layer.{k}": v for k, v in self.network.hyper().items()}
+        values |= {"l1": o.l1, "l2": o.l2, "group_l1": o.group_l1, "seed": np.uint64(self.dropout_key)}
+        return [values[name] for name in self.step.hyper]
+
+    # -- parameters
+
+    def _parts(self, carry: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        return dict(zip(self.step.carry, carry, strict=True))
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The parameters as they are now, one flat vector."""
+        return self._parts(self.carry)["theta"]
+
+    @property
+    def buffers(self) -> dict[str, np.ndarray]:
+        """The running statistics as they are now."""
+        return {k.removeprefix("buffer."): v for k, v in self._parts(self.carry).items() if k.startswith("buffer.")}
+
+    # -- training
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The permutation of an epoch: a function of the seed and the epoch alone, so that training can resume."""
+        if not self.options.shuffle:
+            return np.arange(len(self.rows))
+        words = [*self._order_seed.generate_state(4), epoch]
+        return np.random.default_rng(words).permutation(len(self.rows))
+
+    def run_epoch(self) -> None:
+        """Train one epoch and record its losses.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss or a parameter is no longer finite; the state stays that of the epoch before.
+        """
+        data = (self.rows.x, self.rows.y, self.rows.w)
+        order = self.order(self.epoch + 1)
+        with np.errstate(all="ignore"):
+            carry, sums = self._epoch(self.carry, self.hyper(), data, order)
+        if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
+            raise DivergenceError(self._explain_divergence(order))
+        self.carry = carry
+        self.epoch += 1
+        self.curves.training.append(sums[0] / sums[1])
+        if self.validation is not None:
+            self.curves.validation.append(self.loss(self.validation))
+        self._judge()
+
+    def loss(self, rows: Rows) -> float:
+        """Weighted mean loss of rows at the current parameters."""
+        with np.errstate(all="ignore"):
+            sums = self._evaluate.sums([self.theta, *self.buffers.values()], [rows.x, rows.y, rows.w])
+        return float(sums[0] / sums[1])
+
+    def _judge(self) -> None:
+        """Keep the best epoch, and count epochs without progress."""
+        watched = self.curves.validation if self.validation is not None else self.curves.training
+        loss = watched[-1]
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, self.epoch
+            self._best = self.carry
+        if loss < self._reference - self.options.tol:
+            self._reference, self._stale = loss, 0
+        else:
+            self._stale += 1
+
+    def run(self, max_epochs: int | None = None, on_epoch: Callable[[Training], bool | None] | None = None) -> Training:
+        """Train until there is no more progress, then go back to the best epoch.
+
+        Parameters
+        ----------
+        max_epochs : int, optional
+            At most so many more; `Options.max_epochs` by default.
+        on_epoch : callable, optional
+            Called after every epoch; returning True stops.
+        """
+        limit = self.options.max_epochs if max_epochs is None else max_epochs
+        what = "validation" if self.validation is not None else "training"
+        self.reason = f"the limit of {limit} epochs was reached"
+        for _ in range(limit):
+            self.run_epoch()
+            if on_epoch is not None and on_epoch(self):
+                self.reason = "stopped on request"
+                break
+            if self._stale >= self.options.patience:
+                self.reason = (
+                    f"the {what} loss did not fall by more than {self.options.tol:g} for {self._stale} epochs"
+                )
+                break
+        if self.validation is not None:
+            self.restore_best()
+        return self
+
+    def restore_best(self) -> None:
+        """Go back to the parameters of the epoch with the smallest watched loss."""
+        if self.best_epoch:
+            self.carry = [a.copy() for a in self._best]
+
+    def _explain_divergence(self, order: np.ndarray) -> str:
+        """Run the failed epoch again step by step, to the first step and node that is not finite."""
+        graph = self.step.graph
+        found: list[str] = []
+
+        def watch(batch: int, inputs: list[Any], outputs: list[Any]) -> None:
+            if found or all(np.isfinite(np.asarray(v, np.float64)).all() for v in outputs):
+                return
+            position = first_non_finite(graph, inputs)
+            node = "?" if position is None else _describe(graph, position)
+            found.append(f"in batch {batch + 1}, first at {node}")
+
+        runner = NumpyEpoch(graph, len(self.step.carry), len(self.step.hyper), self.step.batch_size, watch)
+        with np.errstate(all="ignore"):
+            runner(self.carry, self.hyper(), (self.rows.x, self.rows.y, self.rows.w), order)
+        where = found[0] if found else "after the last batch"
+        return (
+            f"training diverged in epoch {self.epoch + 1}: values became infinite or NaN {where}; "
+            "lower the learning rate, or look for extreme values in the data"
+        )
+
+
+def _describe(graph: Any, position: int) -> str:
+    node = graph.nodes[position]
+    operation = node.primitive.name
+    near = next((n.name for n in graph.nodes[position:] if n.name), None)
+    if node.name:
+        return f"'{node.name}' ({operation})"
+    return f"operation {operation}" + (f" on the way to '{near}'" if near else "")
+
+
+def train(
+    network: Network,
+    rows: Rows,
+    options: Options,
+    validation: Rows | None = None,
+    on_epoch: Callable[[Training], bool | None] | None = None,
+) -> Training:
+    """Train a network from its initial values; see `Training` and `Options`."""
+    training = Training(network, rows, options, validation)
+    if options.optimizer.full_batch:
+        from chainrule.learn.full_batch import run_full_batch
+
+        return run_full_batch(training)
+    return training.run(on_epoch=on_epoch)
+
+
+def diagnose(curves: Curves, best_epoch: int) -> str:
+    """Say plainly which of over- and underfitting the curves show.
+
+    Compares the validation loss at the best epoch and at the end with the training loss.
+    """
+    if not curves.validation or best_epoch < 1:
+        return "no validation rows, so over- and underfitting cannot be told apart"
+    start = max(abs(curves.validation[0] - min(curves.validation)), 1e-12)
+    best = curves.validation[best_epoch - 1]
+    gap = best - curves.training[best_epoch - 1]
+    rise = curves.validation[-1] - best
+    falling = best_epoch == len(curves.validation)
+    if falling:
+        return "underfitting: the validation loss was still falling at the end; train longer or use a larger network"
+    if gap > 0.5 * start or rise > 0.25 * start:
+        return (
+            f"overfitting: after epoch {best_epoch} the validation loss rose while the training loss went on falling; "
+            "the best epoch was kept. More rows, a larger l2 or a smaller network would help"
+        )
+    return "neither over- nor underfitting stands out: training and validation loss flattened out together"
+
+
+__all__ = ["Curves", "Options", "Rows", "Training", "diagnose", "input_groups", "train"]
+
