@@ -220,7 +220,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """Record np.moveaxis."""
-    one = not isinstance(source, (tuple, list))
+    one = isinstance(source, (int, np.integer))
     sources = [int(k) % a.ndim for k in ([source] if one else source)]
     targets = [int(k) % a.ndim for k in ([destination] if one else destination)]
     order = [k for k in range(a.ndim) if k not in sources]
