@@ -48,12 +48,14 @@ class Penalty(Record, ABC, kind="penalty"):
     def __post_init__(self) -> None:
         number(self, "strength", 0)
 
+    @staticmethod
     @abstractmethod
-    def value(self, theta: Any, where: Any, strength: Any) -> Any:
+    def value(theta: Any, where: Any, strength: Any) -> Any:
         """P(θ), one number."""
 
+    @staticmethod
     @abstractmethod
-    def residual(self, theta: Any, grad: Any, where: Any, strength: Any) -> Any:
+    def residual(theta: Any, grad: Any, where: Any, strength: Any) -> Any:
         """The smallest subgradient of ``J + P``: zero exactly where θ is stationary.
 
         Parameters
@@ -73,12 +75,14 @@ class SmoothPenalty(Penalty, abstract=True):
 
     smooth = True
 
+    @staticmethod
     @abstractmethod
-    def gradient(self, theta: Any, where: Any, strength: Any) -> Any:
+    def gradient(theta: Any, where: Any, strength: Any) -> Any:
         """∇P(θ), of θ's shape."""
 
-    def residual(self, theta: Any, grad: Any, where: Any, strength: Any) -> Any:
-        return grad + self.gradient(theta, where, strength)
+    @classmethod
+    def residual(cls, theta: Any, grad: Any, where: Any, strength: Any) -> Any:
+        return grad + cls.gradient(theta, where, strength)
 
 
 class ProximalPenalty(Penalty, abstract=True):
@@ -86,8 +90,9 @@ class ProximalPenalty(Penalty, abstract=True):
 
     smooth = False
 
+    @staticmethod
     @abstractmethod
-    def prox(self, u: Any, step: Any, where: Any, strength: Any) -> Any:
+    def prox(u: Any, step: Any, where: Any, strength: Any) -> Any:
         """``argmin_θ P(θ) + Σᵢ (θᵢ − uᵢ)²/(2 stepᵢ)``, with exact zeros.
 
         Parameters
@@ -120,10 +125,12 @@ class L2(SmoothPenalty):
     key = "l2"
     strength: float
 
-    def value(self, theta: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def value(theta: Any, where: Any, strength: Any) -> Any:
         return (0.5 * strength) * np.sum(_chosen(np.square(theta), where))
 
-    def gradient(self, theta: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def gradient(theta: Any, where: Any, strength: Any) -> Any:
         return strength * _chosen(theta, where)
 
 
@@ -148,14 +155,17 @@ class L1(ProximalPenalty):
     key = "l1"
     strength: float
 
-    def value(self, theta: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def value(theta: Any, where: Any, strength: Any) -> Any:
         return strength * np.sum(_chosen(np.abs(theta), where))
 
-    def prox(self, u: Any, step: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def prox(u: Any, step: Any, where: Any, strength: Any) -> Any:
         threshold = _chosen(strength * step, where)
         return u - np.clip(u, -threshold, threshold)  # u - u is +0, and a threshold of 0 changes nothing
 
-    def residual(self, theta: Any, grad: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def residual(theta: Any, grad: Any, where: Any, strength: Any) -> Any:
         threshold = _chosen(strength, where)
         at_zero = grad - np.clip(grad, -threshold, threshold)
         return np.where(theta == 0.0, at_zero, grad + threshold * np.sign(theta))
@@ -207,11 +217,13 @@ class GroupL1(ProximalPenalty):
             each = np.where(each < 0, -1, compact - np.count_nonzero(used < 0))
         return np.repeat(each, int(np.prod(shape[1:], dtype=int)))
 
-    def value(self, theta: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def value(theta: Any, where: Any, strength: Any) -> Any:
         groups = _Groups(where)
         return strength * np.sum(np.sqrt(groups.total(np.square(theta))))
 
-    def prox(self, u: Any, step: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def prox(u: Any, step: Any, where: Any, strength: Any) -> Any:
         groups = _Groups(where)
         if not np.shape(step):  # a plain metric has the closed form u (1 - λ step/‖u‖)₊
             norm = np.sqrt(groups.total(np.square(u)))
@@ -219,31 +231,10 @@ class GroupL1(ProximalPenalty):
             kept = norm > threshold
             factor = np.where(kept, 1.0 - threshold / np.where(kept, norm, 1.0), 0.0)
             return groups.scale(u, factor)
-        return self._diagonal_prox(u, strength * step, step, groups, strength)
+        return _diagonal_prox(u, step, groups, strength)
 
-    def _diagonal_prox(self, u: Any, threshold: Any, step: Any, groups: _Groups, strength: Any) -> Any:
-        """The prox in a diagonal metric.
-
-        Zero if ``‖u/s‖ ≤ λ``; else θᵢ = uᵢ r/(r + λsᵢ) where r = ‖θ‖ > 0 solves the secular equation
-        ``φ(r) = Σ uᵢ²/(r + λsᵢ)² = 1``. ``φ^(−1/2)`` is a power mean of the ``(r + λsᵢ)/|uᵢ|``, increasing and concave
-        in r, so Newton's method started left of the root climbs to it without overshooting.
-        """
-        kept = groups.total(np.square(u / step)) > np.square(strength)
-        norm = np.sqrt(groups.total(np.square(u)))
-        largest = np.sqrt(groups.total(np.square(threshold)))  # at least max λsᵢ, so that the start is left of the root
-        r = np.maximum(norm - largest, 0.0)
-        for _ in range(NEWTON_STEPS):
-            shifted = groups.spread(r, 1.0) + threshold
-            ratio = np.square(u / np.where(shifted > 0.0, shifted, 1.0))
-            phi = np.where(kept, groups.total(ratio), 1.0)
-            slope = np.where(kept, groups.total(ratio / np.where(shifted > 0.0, shifted, 1.0)), 1.0)
-            r = r + phi * (np.sqrt(phi) - 1.0) / slope
-        r = np.where(kept, r, 0.0)
-        shifted = groups.spread(r, 1.0) + threshold
-        factor = groups.spread(r, 1.0) / np.where(shifted > 0.0, shifted, 1.0)
-        return np.where(groups.member, u * factor, u)
-
-    def residual(self, theta: Any, grad: Any, where: Any, strength: Any) -> Any:
+    @staticmethod
+    def residual(theta: Any, grad: Any, where: Any, strength: Any) -> Any:
         groups = _Groups(where)
         norm = np.sqrt(groups.total(np.square(theta)))
         slope = np.sqrt(groups.total(np.square(grad)))
@@ -288,6 +279,30 @@ class _Groups:
     def scale(self, x: Any, per_group: Any) -> Any:
         """x times its group's number; elements of no group stay as they are."""
         return x * self.spread(per_group, 1.0)
+
+
+def _diagonal_prox(u: Any, step: Any, groups: _Groups, strength: Any) -> Any:
+    """The prox in a diagonal metric.
+
+    Zero if ``‖u/s‖ ≤ λ``; else θᵢ = uᵢ r/(r + λsᵢ) where r = ‖θ‖ > 0 solves the secular equation
+    ``φ(r) = Σ uᵢ²/(r + λsᵢ)² = 1``. ``φ^(−1/2)`` is a power mean of the ``(r + λsᵢ)/|uᵢ|``, increasing and concave
+    in r, so Newton's method started left of the root climbs to it without overshooting.
+    """
+    threshold = strength * step
+    kept = groups.total(np.square(u / step)) > np.square(strength)
+    norm = np.sqrt(groups.total(np.square(u)))
+    largest = np.sqrt(groups.total(np.square(threshold)))  # at least max λsᵢ, so that the start is left of the root
+    r = np.maximum(norm - largest, 0.0)
+    for _ in range(NEWTON_STEPS):
+        shifted = groups.spread(r, 1.0) + threshold
+        ratio = np.square(u / np.where(shifted > 0.0, shifted, 1.0))
+        phi = np.where(kept, groups.total(ratio), 1.0)
+        slope = np.where(kept, groups.total(ratio / np.where(shifted > 0.0, shifted, 1.0)), 1.0)
+        r = r + phi * (np.sqrt(phi) - 1.0) / slope
+    r = np.where(kept, r, 0.0)
+    shifted = groups.spread(r, 1.0) + threshold
+    factor = groups.spread(r, 1.0) / np.where(shifted > 0.0, shifted, 1.0)
+    return np.where(groups.member, u * factor, u)
 
 
 def optimality_residual(penalty: Penalty, theta: Any, grad: Any, where: Any = None) -> float:
