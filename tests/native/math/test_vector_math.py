@@ -1,0 +1,127 @@
+"""Every function of the registry: errors within its promise, special values, equal bits for every width and target."""
+
+import numpy as np
+import pytest
+from accuracy import arguments64, error_of, exact32, exact64, measure_error, pairs64, patterns32, specials, ulps
+from llvmlite import ir
+
+from chainrule.errors import CompileError, OptionError
+from chainrule.native.math import VECTOR_MATH, emit
+from chainrule.native.math.loop import VectorLoops, loop_module
+from chainrule.native.runtime import emit_assembly, emit_object
+from chainrule.native.target import Target
+
+DTYPES = ["float32", "float64"]
+NAMES = list(VECTOR_MATH)
+
+
+def arguments(name: str, dtype: str) -> list[np.ndarray]:
+    """Some thousands of arguments, a multiple of 16 of them."""
+    if VECTOR_MATH[name].arity == 2:
+        arrays = list(pairs64(60))
+    elif dtype == "float32":
+        arrays = [np.concatenate([specials(dtype), *patterns32(1 << 20)])]
+    else:
+        arrays = [arguments64(300)]
+    with np.errstate(over="ignore", under="ignore"):
+        return [np.resize(a, -(-len(a) // 16) * 16).astype(dtype) for a in arrays]
+
+
+@pytest.fixture(scope="module")
+def host() -> dict[str, VectorLoops]:
+    """All functions, compiled for this machine at a common width."""
+    return {dtype: VectorLoops(NAMES, dtype, 8) for dtype in DTYPES}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_error_is_within_the_stated_bound(name, dtype):
+    error, at = measure_error(name, dtype, stride=20011, count=60)
+    assert error <= VECTOR_MATH[name].ulp(dtype), f"{name}{at}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_special_values_are_those_of_numpy(name, dtype, host):
+    """Same NaNs, infinities and zeros, with the same sign."""
+    x = specials(dtype)
+    arrays = [v.ravel() for v in np.meshgrid(*[x] * VECTOR_MATH[name].arity)]
+    n = len(arrays[0])
+    arrays = [np.resize(a, -(-n // 8) * 8) for a in arrays]
+    with np.errstate(all="ignore"):  # in float64, since SciPy's float32 versions give up the subnormals
+        want = VECTOR_MATH[name].meaning(*[a.astype(np.float64) for a in arrays]).astype(dtype)
+    got = host[dtype](name, *arrays)
+    special = ~np.isfinite(want) | ((want == 0) & (np.abs(got) > np.finfo(dtype).smallest_subnormal))
+    np.testing.assert_array_equal(got[special], want[special])
+    zero = (want == 0) & (got == 0)
+    if name not in {"log_ndtr", "logaddexp"}:  # log 1 has either sign of zero in SciPy
+        np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]))
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 16])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_do_not_depend_on_the_width(dtype, width, host):
+    loops = VectorLoops(NAMES, dtype, width)
+    for name in NAMES:
+        arrays = arguments(name, dtype)
+        np.testing.assert_array_equal(loops(name, *arrays), host[dtype](name, *arrays), err_msg=name)
+
+
+@pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_do_not_depend_on_the_target(dtype, level, host):
+    target = Target.restricted(level)
+    if not target.runs_here:
+        pytest.skip(f"{level} does not run here")
+    loops = VectorLoops(NAMES, dtype, 8, target)
+    for name in NAMES:
+        arrays = [a[:1024] for a in arguments(name, dtype)]
+        np.testing.assert_array_equal(loops(name, *arrays), host[dtype](name, *arrays), err_msg=name)
+
+
+@pytest.mark.parametrize(("level", "call"), [("x86-64-v3", "call"), ("aarch64", "\tbl\t")])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_function_is_called_where_fma_is_an_instruction(dtype, level, call):
+    target = Target.restricted(level)
+    text = emit_assembly(loop_module(NAMES, dtype, target.lanes(dtype)), target)
+    assert call not in text
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_object_code_for_aarch64(dtype):
+    target = Target.restricted("aarch64")
+    code = emit_object(loop_module(NAMES, dtype, target.lanes(dtype)), target)
+    assert code[:4] in (b"\x7fELF", b"\xcf\xfa\xed\xfe")
+
+
+def test_no_fast_math_and_no_foreign_function():
+    text = str(loop_module(NAMES, "float32", 8)) + str(loop_module(NAMES, "float64", 8))
+    declared = {line.split("@")[1].split("(")[0].strip('"') for line in text.splitlines() if line.startswith("declare")}
+    assert all(name.split(".")[:2][1] in {"fma", "fabs", "copysign", "sqrt"} for name in declared)
+    assert not any(
+        f" {flag} " in text for flag in ("fast", "reassoc", "contract", "afn", "arcp", "nnan", "ninf", "nsz")
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_measure_sees_a_wrong_bit(dtype):
+    """The checker itself: results one and three spacings off are reported as such."""
+    x = np.linspace(0.5, 3, 64).astype(dtype)
+    exact = exact32 if dtype == "float32" else exact64
+    rounded, rest = exact("exp", x)
+    assert ulps(rounded.astype(dtype), rounded, rest).max() <= 0.5
+    off = rounded.astype(dtype) + 3 * np.spacing(rounded.astype(dtype))
+    assert 2.5 <= error_of("exp", off, x, exact=exact).min() <= 3.5
+    assert ulps(np.full(64, np.nan, dtype), rounded, rest).min() == np.inf
+
+
+def test_unknown_functions_and_wrong_operands_are_refused():
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.DoubleType()]), "f")
+    builder = ir.IRBuilder(function.append_basic_block())
+    with pytest.raises(CompileError, match="unknown vector function 'exq'"):
+        emit(builder, "exq", function.args[0])
+    with pytest.raises(CompileError, match="exp takes 1 operand, got 2"):
+        emit(builder, "exp", function.args[0], function.args[0])
+    with pytest.raises(OptionError, match="multiple of 8"):
+        VectorLoops(["exp"], "float64", 8)("exp", np.zeros(7))
