@@ -160,7 +160,7 @@ def operand_dtypes(ufunc: np.ufunc, operands: tuple[Any, ...]) -> list[np.dtype]
     """The dtypes a ufunc converts its operands to, Python numbers being weak (NEP 50)."""
     given = tuple(type(x) if type(x) in (int, float, bool) else np.dtype(ArrayType.of(x).dtype) for x in operands)
     given = tuple(np.dtype(bool) if kind is bool else kind for kind in given)
-    if all(kind in (int, float) for kind in given):
+    if all(kind is int or kind is float for kind in given):  # by identity: np.dtype('int64') == int
         given = tuple(np.dtype(np.int64 if kind is int else np.float64) for kind in given)
     try:
         resolved = ufunc.resolve_dtypes((*given, *(None,) * ufunc.nout))
