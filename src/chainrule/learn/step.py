@@ -8,7 +8,7 @@ feeds outputs back into the carry and adds up the sums; nothing else happens bet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,9 @@ import numpy as np
 from chainrule.calculus import grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import label, trace
-from chainrule.graph.tree import flatten
 from chainrule.graph.types import ArrayType
-from chainrule.learn.optimizers import Optimizer
-from chainrule.learn.penalties import GroupL1
+from chainrule.learn.optimizers import FirstOrder
+from chainrule.learn.penalties import GroupL1, Penalty, ProximalPenalty, SmoothPenalty
 from chainrule.networks import Layout, Network, Pass
 from chainrule.passes import optimize
 from chainrule.primitives.random import step_key
@@ -51,22 +50,22 @@ class TrainingStep:
 
 def training_step(
     network: Network,
-    optimizer: Optimizer,
+    optimizer: FirstOrder,
     n_inputs: int,
     n_targets: int,
     batch_size: int,
     *,
     dtype: Any = np.float32,
-    l1: bool = False,
-    group_l1: tuple[int, ...] | None = None,
+    penalties: Sequence[Penalty] = (),
+    groups: tuple[int, ...] | None = None,
     penalise_biases: bool = False,
     loss: Loss | None = None,
 ) -> TrainingStep:
     """Build the step of a network and an optimiser.
 
     The objective of a batch is ``Σ wᵢ nll(xᵢ, yᵢ) / #rows + (l2/2)‖W‖² + l1‖W‖₁ + group_l1 Σ_g ‖W_g‖₂``, where rows of
-    weight 0 are padding and count for nothing. The smooth part is differentiated, L1 and group L1 are applied by a
-    proximal step after the update, in the optimiser's own metric, so that zeros are exact.
+    weight 0 are padding and count for nothing. Smooth penalties add their gradient, L1 and group L1 are proximal steps
+    after the update, in the optimiser's own metric, so that zeros are exact.
 
     Parameters
     ----------
@@ -74,10 +73,10 @@ def training_step(
     optimizer : Optimizer
     n_inputs, n_targets, batch_size : int
     dtype : float32 or float64
-    l1 : bool
-        Whether there is an L1 term at all; its strength is a hyper-parameter.
-    group_l1 : tuple of int, optional
-        The group of each input column, for the group penalty on the first layer's weights; ``None`` for no such term.
+    penalties : sequence of Penalty
+        Which there are; their strengths are hyper-parameters.
+    groups : tuple of int, optional
+        Group of each input column, for group L1 on the first layer's weights; each its own by default.
     loss : callable, optional
         ``loss(raw, y)`` per row, plain NumPy; the output's negative log-likelihood by default.
     """
@@ -85,9 +84,9 @@ def training_step(
     layout = network.layout(n_inputs, n_targets)
     per_row = loss or network.output.nll
     mask = np.ones(layout.size, dtype) if penalise_biases else layout.mask(dtype)
+    where = {p: input_groups(layout, groups) if isinstance(p, GroupL1) else mask for p in penalties}
     state_like = optimizer.init(np.zeros(layout.size, dtype))
     buffers_like = network.buffers(n_inputs)
-    groups = None if group_l1 is None else input_groups(layout, group_l1)
 
     theta_type = ArrayType((layout.size,), dtype)
     carry_types = {
@@ -98,11 +97,7 @@ def training_step(
     }
     scalars: dict[str, ArrayType] = {f"optimizer.{k}": ArrayType((), dtype) for k in optimizer.hyper()}
     scalars |= {f"layer.{k}": ArrayType((), dtype) for k in network.hyper()}
-    scalars |= {"l2": ArrayType((), dtype)}
-    if l1:
-        scalars["l1"] = ArrayType((), dtype)
-    if groups is not None:
-        scalars["group_l1"] = ArrayType((), dtype)
+    scalars |= {p.key: ArrayType((), dtype) for p in penalties}
     if network.hyper():
         scalars["seed"] = ArrayType((), np.dtype(np.uint64))
     batch_types = (
@@ -130,16 +125,16 @@ def training_step(
             return label(sums[0] / rows, "objective")
 
         gradient = layout.flatten(grad(mean_loss)(layout.unflatten(theta)))
-        gradient = label(gradient + h["l2"] * (mask * theta), "gradient")
-        t_float = t.astype(dtype)
-        new, new_state, scale = optimizer.update(
-            gradient, theta, _under(parts, "state."), _under(h, "optimizer."), t_float
+        for p in penalties:
+            if isinstance(p, SmoothPenalty):
+                gradient = gradient + p.gradient(theta, where[p], h[p.key])
+        gradient = label(gradient, "gradient")
+        new, new_state, size = optimizer.update(
+            gradient, theta, _under(parts, "state."), _under(h, "optimizer."), t, mask
         )
-        if l1:
-            threshold = h["l1"] * scale * mask
-            new = np.where(np.absolute(new) <= threshold, 0.0, new - np.sign(new) * threshold)
-        if groups is not None:
-            new = GroupL1.prox_flat(new, scale, groups, h["group_l1"])
+        for p in penalties:
+            if isinstance(p, ProximalPenalty):
+                new = p.prox(new, size, where[p], h[p.key])
         updated = {"theta": label(new, "theta'"), "t": t}
         updated |= {f"state.{k}": v for k, v in new_state.items()}
         updated |= {f"buffer.{k}": state.updates.get(k, v) for k, v in buffers.items()}
@@ -191,13 +186,11 @@ def prediction_graph(network: Network, n_inputs: int, n_targets: int, n_rows: in
     )
 
 
-def input_groups(layout: Layout, groups: tuple[int, ...]) -> np.ndarray:
+def input_groups(layout: Layout, groups: tuple[int, ...] | None) -> np.ndarray:
     """Group of each element of θ: that of its input column for the first layer's weights, -1 elsewhere."""
-    ids = np.full(layout.size, -1, np.int64)
     first = layout.pieces[0]
-    if len(groups) != first.shape[0]:
-        raise ValueError(f"{len(groups)} group numbers for {first.shape[0]} input columns")
-    ids[: first.size] = np.repeat(np.asarray(groups, np.int64), first.shape[1])
+    ids = np.full(layout.size, -1, np.int64)
+    ids[: first.size] = GroupL1(1.0, groups).group_ids(first.shape)
     return ids
 
 
@@ -205,4 +198,4 @@ def _under(parts: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {k.removeprefix(prefix): v for k, v in parts.items() if k.startswith(prefix)}
 
 
-__all__ = ["TrainingStep", "evaluation_graph", "flatten", "prediction_graph", "training_step"]
+__all__ = ["Loss", "TrainingStep", "evaluation_graph", "input_groups", "prediction_graph", "training_step"]

@@ -13,8 +13,9 @@ from chainrule.errors import DivergenceError, OptionError
 from chainrule.graph.interpret import first_non_finite
 from chainrule.learn.blocks import BlockRunner
 from chainrule.learn.loop import EpochRunner, NumpyEpoch
-from chainrule.learn.optimizers import Adam, Optimizer
-from chainrule.learn.step import Loss, TrainingStep, evaluation_graph, input_groups, training_step
+from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
+from chainrule.learn.penalties import Penalty
+from chainrule.learn.step import Loss, TrainingStep, evaluation_graph, training_step
 from chainrule.networks import Layout, Network
 
 
@@ -70,10 +71,9 @@ class Options:
         Smallest decrease of the loss that counts as progress.
     patience : int
         Epochs without progress after which training stops.
-    l1, l2, group_l1 : float
-        Strengths of the penalties.
+    penalties : tuple of Penalty
     groups : tuple of int, optional
-        Group of each input column, for `group_l1`.
+        Group of each input column, for group L1.
     penalise_biases : bool
     shuffle : bool
     seed : int
@@ -88,9 +88,7 @@ class Options:
     max_epochs: int = 200
     tol: float = 1e-4
     patience: int = 10
-    l1: float = 0.0
-    l2: float = 0.0
-    group_l1: float = 0.0
+    penalties: tuple[Penalty, ...] = ()
     groups: tuple[int, ...] | None = None
     penalise_biases: bool = False
     shuffle: bool = True
@@ -181,8 +179,8 @@ class Training:
             self.n_targets,
             min(o.batch_size, len(self.rows)),
             dtype=o.dtype,
-            l1=o.l1 > 0,
-            group_l1=o.groups if o.group_l1 > 0 else None,
+            penalties=o.penalties,
+            groups=o.groups,
             penalise_biases=o.penalise_biases,
             loss=o.loss,
         )
@@ -204,7 +202,7 @@ class Training:
         o = self.options
         values: dict[str, Any] = {f"optimizer.{k}": v for k, v in o.optimizer.hyper().items()}
         values |= {f"layer.{k}": v for k, v in self.network.hyper().items()}
-        values |= {"l1": o.l1, "l2": o.l2, "group_l1": o.group_l1, "seed": np.uint64(self.dropout_key)}
+        values |= {p.key: p.strength for p in o.penalties} | {"seed": np.uint64(self.dropout_key)}
         return [values[name] for name in self.step.hyper]
 
     # -- parameters
@@ -371,5 +369,5 @@ def diagnose(curves: Curves, best_epoch: int) -> str:
     return "neither over- nor underfitting stands out: training and validation loss flattened out together"
 
 
-__all__ = ["Curves", "Options", "Rows", "Training", "diagnose", "input_groups", "train"]
+__all__ = ["Curves", "Options", "Rows", "Training", "diagnose", "train"]
 
