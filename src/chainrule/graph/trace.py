@@ -1,9 +1,7 @@
 """Record plain NumPy code as a graph, through NumPy's own dispatch protocols.
 
-A `Traced` value stands in for an array. NumPy hands every ufunc and function called on one to it (``__array_ufunc__``,
-``__array_function__``), and the tables `UFUNCS` and `FUNCTIONS`, filled by ``chainrule.primitives``, say which
-primitives to record. A traced value knows its shape and dtype, and its array too where everything it depends on is
-known (*eager* tracing: Python's ``if`` works); recorded from shapes alone it has none.
+A `Traced` value stands in for an array. It knows its shape and dtype, and its array too where everything it depends
+on is known (*eager* tracing: Python's ``if`` works); recorded from shapes alone it has none.
 
 There is one recorder at a time (per thread and context). Transformations nest by recording into the one that is
 already active: the derivative of a graph is more nodes of the same graph, which is why derivatives of derivatives
@@ -12,7 +10,6 @@ need nothing more.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,28 +21,11 @@ import numpy as np
 from chainrule.errors import GraphError, TraceError
 from chainrule.graph.graph import NO_PARAMS, Graph, Node, ancestors
 from chainrule.graph.primitive import PRIMITIVES, NoDerivative, Primitive, Sample, register
+from chainrule.graph.traced import FUNCTIONS, UFUNC_METHODS, UFUNCS, Traced, implements
 from chainrule.graph.tree import TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
 
-#: NumPy (or SciPy) ufunc -> function on traced values
-UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
-#: (ufunc, method such as "reduce") -> function on traced values
-UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
-#: NumPy function -> function on traced values
-FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
-
 _ACTIVE: ContextVar[Recorder | None] = ContextVar("chainrule_recorder", default=None)
-
-
-def implements(*targets: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a function on traced values as the meaning of NumPy functions."""
-
-    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        for target in targets:
-            FUNCTIONS[target] = function
-        return function
-
-    return enter
 
 
 class Recorder:
@@ -87,18 +67,9 @@ class Recorder:
 
     def constant(self, value: Any, dtype: Any = None) -> Traced:
         """Append a constant."""
-        array = np.array(value, dtype=dtype)  # a copy: a constant must not change when the user's array does
-        if array.dtype.name not in DTYPES:
-            if array.dtype == object:
-                raise TraceError("an array of Python objects cannot be recorded; build it with np.stack([...]) instead")
-            if array.dtype.kind in "iu":
-                array = array.astype(np.int64)
-            elif array.dtype == np.float16:
-                array = array.astype(np.float32)
-            else:
-                raise TraceError(f"dtype {array.dtype} cannot be recorded; use one of {', '.join(DTYPES)}")
+        array = as_recordable(value, "a constant", dtype)  # a copy: it must not change when the user's array does
         array.setflags(write=False)
-        return self.add(CONSTANT, (), {"value": array}, ArrayType.of(array), array)
+        return self.add(CONSTANT, (), {"value": array}, ArrayType(array.shape, array.dtype), array)
 
     def lift(self, value: Any) -> Traced:
         """A traced value as it is, anything else as a constant."""
@@ -164,18 +135,23 @@ def fresh_recording() -> Iterator[Recorder]:
 
 def apply(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
     """Apply a primitive: record it if an input is traced, else run its NumPy meaning."""
-    recorder = next((x.recorder for x in inputs if isinstance(x, Traced)), None)
-    if recorder is None:
+    for x in inputs:
+        if isinstance(x, Traced):
+            recorder = x.recorder
+            break
+    else:
         return primitive.numpy(*inputs, **params)
-    lifted = [recorder.lift(x) for x in inputs]
-    type = primitive.infer(*(x.type for x in lifted), **params)
-    values = [recorder.values[x.index] for x in lifted]
-    value = None
-    if all(v is not None for v in values):
-        value = primitive.numpy(*values, **params)
-        if not isinstance(value, np.ndarray):
-            value = np.asarray(value)
-    return recorder.add(primitive, tuple(x.index for x in lifted), params or NO_PARAMS, type, value)
+    positions = tuple([recorder.lift(x).index for x in inputs])
+    values = [recorder.values[i] for i in positions]
+    if any(v is None for v in values):
+        type = primitive.infer(*[recorder.nodes[i].type for i in positions], **params)
+        return recorder.add(primitive, positions, params or NO_PARAMS, type, None)
+    try:
+        value = np.asarray(primitive.numpy(*values, **params))
+    except (TypeError, ValueError, IndexError):
+        primitive.infer(*[recorder.nodes[i].type for i in positions], **params)  # says what does not fit, if it knows
+        raise
+    return recorder.add(primitive, positions, params or NO_PARAMS, ArrayType(value.shape, value.dtype), value)
 
 
 def trace(f: Callable[..., Any], *args: Any, name: str | None = None) -> Graph:
@@ -227,22 +203,28 @@ def trace(f: Callable[..., Any], *args: Any, name: str | None = None) -> Graph:
         return recorder.graph(inputs, lifted, tree, output_tree, name or function_name(f))
 
 
-def as_recordable(value: Any, what: str = "argument") -> np.ndarray:
-    """Convert to an array of a dtype graphs may hold.
+_RECORDABLE = frozenset(DTYPES.values())
+
+
+def as_recordable(value: Any, what: str = "argument", dtype: Any = None) -> np.ndarray:
+    """Copy into an array of a dtype graphs may hold; other integers become int64, half precision single.
 
     Raises
     ------
     TraceError
         For complex numbers, text and objects.
     """
-    array = np.array(value)
-    if array.dtype.name in DTYPES:
+    array = np.array(value, dtype=dtype)
+    if array.dtype in _RECORDABLE:
         return array
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
     if array.dtype == np.float16:
         return array.astype(np.float32)
-    raise TraceError(f"{what} has dtype {array.dtype}, which cannot be recorded; use one of {', '.join(DTYPES)}")
+    if array.dtype.newbyteorder("=") in _RECORDABLE:
+        return array.astype(array.dtype.newbyteorder("="))
+    hint = "build it with np.stack([...])" if array.dtype == object else f"use one of {', '.join(DTYPES)}"
+    raise TraceError(f"{what} has dtype {array.dtype}, which cannot be recorded; {hint}")
 
 
 def function_name(f: Callable[..., Any]) -> str:
@@ -279,9 +261,9 @@ def label(x: Any, name: str) -> Any:
     return x
 
 
-def inline(graph: Graph, *inputs: Traced) -> list[Traced]:
-    """Record a graph's nodes again on traced inputs (flat lists)."""
-    recorder = inputs[0].recorder
+def inline(graph: Graph, *inputs: Any) -> list[Any]:
+    """Record a graph's nodes again, names included, on inputs of which at least one is traced (flat lists)."""
+    recorder = next(x.recorder for x in inputs if isinstance(x, Traced))
     values: dict[int, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for position, node in enumerate(graph.nodes):
         if position in values:
@@ -290,149 +272,9 @@ def inline(graph: Graph, *inputs: Traced) -> list[Traced]:
             values[position] = recorder.constant(node.params["value"])
         else:
             values[position] = apply(node.primitive, *(values[i] for i in node.inputs), **node.params)
+        if node.name:
+            label(values[position], node.name)
     return [values[i] for i in graph.outputs]
-
-
-class Traced:
-    """Stands in for an array while a function is recorded.
-
-    Behaves like a NumPy array: operators, methods, indexing, and every NumPy function chainrule supports.
-    ``.value`` is the array itself where it is known, else ``None``.
-    """
-
-    __slots__ = ("index", "recorder")
-
-    def __init__(self, recorder: Recorder, index: int) -> None:
-        self.recorder = recorder
-        self.index = index
-
-    # -- what it is
-
-    @property
-    def node(self) -> Node:
-        return self.recorder.nodes[self.index]
-
-    @property
-    def type(self) -> ArrayType:
-        return self.recorder.nodes[self.index].type
-
-    @property
-    def value(self) -> Any:
-        return self.recorder.values[self.index]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.type.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.type.dtype
-
-    @property
-    def ndim(self) -> int:
-        return len(self.type.shape)
-
-    @property
-    def size(self) -> int:
-        return self.type.size
-
-    def __repr__(self) -> str:
-        known = "" if self.value is None else f", value={np.array2string(self.value, threshold=8, precision=6)}"
-        return f"<traced {self.type}{known}>"
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a traced scalar")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise TypeError("iteration over a traced scalar")
-        return (self[k] for k in range(self.shape[0]))
-
-    __hash__ = None  # type: ignore[assignment]  # == is element by element, as in NumPy
-
-    # -- NumPy's protocols
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if kwargs.get("out") is not None:
-            raise TraceError(f"np.{ufunc.__name__}(..., out=...) writes in place; use the returned value instead")
-        if method == "__call__":
-            rule = UFUNCS.get(ufunc)
-        else:
-            rule = UFUNC_METHODS.get((ufunc, method))
-        if rule is None:
-            dot = "" if method == "__call__" else f".{method}"
-            raise TraceError(f"{_full_name(ufunc)}{dot} is not supported on traced values; {SUPPORTED}")
-        kwargs.pop("out", None)
-        return rule(*inputs, **kwargs)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        rule = FUNCTIONS.get(func)
-        if rule is None:
-            raise TraceError(f"{_full_name(func)} is not supported on traced values; {SUPPORTED}")
-        if kwargs.get("out") is not None:
-            raise TraceError(f"{_full_name(func)}(..., out=...) writes in place; use the returned value instead")
-        kwargs = {key: value for key, value in kwargs.items() if key != "out"}
-        return rule(*args, **kwargs)
-
-    # -- leaving the graph
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
-        raise TraceError(
-            "np.array / np.asarray (or an in-place write) of a traced value would leave the graph; "
-            "build arrays with np.stack or np.concatenate, and read numbers with .value"
-        )
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise TraceError("in-place write into a traced value; use np.where, np.concatenate or np.stack instead")
-
-    def _known(self, how: str) -> Any:
-        if self.value is None:
-            raise TraceError(
-                f"{how} of a traced value needs its number, but only shapes are known here; "
-                "use np.where for a choice, or trace with arrays instead of shapes"
-            )
-        return self.value
-
-    def __bool__(self) -> bool:
-        return bool(self._known("bool() (if, while, and, or, not)"))
-
-    def __float__(self) -> float:
-        number = float(self._known("float() (or a function of the math module)"))
-        if self.type.is_float:
-            warnings.warn(
-                "float() of a traced value leaves the graph: whatever is computed from it counts as a constant; "
-                "use NumPy functions to keep derivatives, or .value to read the number",
-                stacklevel=2,
-            )
-        return number
-
-    def __int__(self) -> int:
-        return int(self._known("int()"))
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise TypeError(f"a traced {self.dtype} cannot be used as an index")
-        return int(self._known("use as an index"))
-
-    def item(self) -> Any:
-        """The number of a traced scalar; leaves the graph."""
-        return self._known("item()").item()
-
-    def tolist(self) -> Any:
-        """The numbers as nested lists; leaves the graph."""
-        return self._known("tolist()").tolist()
-
-
-SUPPORTED = "docs/numpy.md lists what is"
-
-
-def _full_name(function: Any) -> str:
-    module = getattr(function, "__module__", None) or "numpy"
-    if isinstance(function, np.ufunc):
-        module = "numpy" if hasattr(np, function.__name__) else "scipy.special"
-    return f"{module.removesuffix('._core').replace('numpy', 'np')}.{getattr(function, '__name__', function)}"
 
 
 def _no_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -472,4 +314,21 @@ CONSTANT = register(
     )
 )
 
-__all__ = ["PRIMITIVES", "Recorder", "Traced", "apply", "implements", "inline", "recording", "trace"]
+__all__ = [
+    "CONSTANT",
+    "FUNCTIONS",
+    "INPUT",
+    "PRIMITIVES",
+    "UFUNCS",
+    "UFUNC_METHODS",
+    "Recorder",
+    "Traced",
+    "apply",
+    "argument_names",
+    "as_recordable",
+    "implements",
+    "inline",
+    "label",
+    "recording",
+    "trace",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,7 +67,7 @@ _WINDOWS = (
     ((), ()),
 )
 
-SLICE = register(
+SLICE: Primitive = register(
     Primitive(
         name="slice",
         family="indexing",
@@ -80,7 +81,7 @@ SLICE = register(
     )
 )
 #: zeros of ``shape`` with the input written into a window: the adjoint of a slice
-PLACE = register(
+PLACE: Primitive = register(
     Primitive(
         name="place",
         family="indexing",
@@ -152,7 +153,7 @@ def _scatter_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.normal(size=shape), *indices), {**sample.params, "shape": x.shape})
 
 
-GATHER = register(
+GATHER: Primitive = register(
     Primitive(
         name="gather",
         family="indexing",
@@ -166,7 +167,7 @@ GATHER = register(
     )
 )
 #: zeros of ``shape`` to which the input is added at the indices: the adjoint of a gather
-SCATTER_ADD = register(
+SCATTER_ADD: Primitive = register(
     Primitive(
         name="scatter_add",
         family="indexing",
@@ -184,6 +185,7 @@ SCATTER_ADD = register(
 # -- x[key]
 
 
+@implements(operator.getitem)
 def getitem(x: Traced, key: Any) -> Any:
     """Record ``x[key]`` for every key NumPy takes: numbers, slices, ``...``, ``None``, integer and boolean arrays."""
     items = _expand(x, key if isinstance(key, tuple) else (key,))
@@ -371,10 +373,10 @@ def diag(v: Any, k: int = 0) -> Any:
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
     """Record np.tril as a choice by position."""
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, 0)
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, 0)
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """Record np.triu as a choice by position."""
-    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), 0, m)
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), 0, m)

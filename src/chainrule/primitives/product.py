@@ -102,7 +102,7 @@ def dot(a: Any, b: Any) -> Any:
         return a * b
     if a.ndim <= 2 and b.ndim <= 2:
         return a @ b
-    return np.tensordot(a, b, axes=(-1, max(b.ndim - 2, 0)))  # type: ignore[arg-type]
+    return np.tensordot(a, b, axes=(-1, max(b.ndim - 2, 0)))
 
 
 @implements(np.inner)

@@ -104,7 +104,9 @@ def _sum_reverse(i: int, g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool)
     return np.broadcast_to(restore(g, x.shape, axis, keepdims), x.shape)
 
 
-SUM = _reduction("sum", _sum, "Σ {0}", _sum_reverse, linear_forward(lambda t, **p: apply(SUM, t, **p)), _samples())
+SUM: Primitive = _reduction(
+    "sum", _sum, "Σ {0}", _sum_reverse, linear_forward(lambda t, **p: apply(SUM, t, **p)), _samples()
+)
 
 
 def _extremum(name: str, numpy: Any, formula: str) -> Primitive:

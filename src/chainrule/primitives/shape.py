@@ -109,7 +109,7 @@ def _pad_reverse(i: int, g: Any, out: Any, x: Any, *, width: Any, value: float) 
     return g[tuple(slice(a, a + s) for s, (a, _) in zip(x.shape, width, strict=True))]
 
 
-PAD = register(
+PAD: Primitive = register(
     Primitive(
         name="pad",
         family="shape",
