@@ -54,12 +54,23 @@ def _log_ndtr(x):
     return mp.log(mp.erfc(-x / mp.sqrt(2)) / 2)
 
 
+def _exact_angle(function, x):
+    with mp.workprec(1300):
+        return +function(x)
+
+
+def _arctan2(y, x):
+    if mp.isinf(x) and mp.isinf(y):
+        return mp.sign(y) * (1 if x > 0 else 3) * mp.pi / 4
+    return mp.atan2(y, x)
+
+
 # name -> the function on mpmath numbers (never NaN)
 EXACT = {
     "exp": mp.exp,
     "expm1": mp.expm1,
     "tanh": lambda x: mp.tanh(_clip(x, -100, 100)),
-    "sigmoid": _sigmoid,
+    "expit": _sigmoid,
     "sinh": mp.sinh,
     "cosh": mp.cosh,
     "log": _log,
@@ -68,6 +79,13 @@ EXACT = {
     "softplus": _softplus,
     "log_expit": lambda x: -_softplus(-x),
     "logaddexp": _logaddexp,
+    "sin": lambda x: mp.nan if mp.isinf(x) else _exact_angle(mp.sin, x),
+    "cos": lambda x: mp.nan if mp.isinf(x) else _exact_angle(mp.cos, x),
+    "tan": lambda x: mp.nan if mp.isinf(x) else _exact_angle(mp.tan, x),
+    "arcsin": lambda x: mp.asin(x) if abs(x) <= 1 else mp.nan,
+    "arccos": lambda x: mp.acos(x) if abs(x) <= 1 else mp.nan,
+    "arctan": mp.atan,
+    "arctan2": _arctan2,
     "erf": lambda x: mp.erf(_clip(x, -40, 40)),
     "erfc": lambda x: mp.erfc(_clip(x, -40, 40)),
     "ndtr": lambda x: mp.erfc(-_clip(x, -60, 60) / mp.sqrt(2)) / 2,
@@ -76,7 +94,7 @@ EXACT = {
 
 
 def exact64(name: str, *arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(rounded, rest): the exact results are rounded + rest·spacing(rounded)."""
+    """(rounded, rest): the exact results are rounded + rest·spacing(rounded). Zeros have no sign here."""
     rounded, rest = np.empty(len(arrays[0])), np.zeros(len(arrays[0]))
     for i, arguments in enumerate(zip(*[a.tolist() for a in arrays], strict=True)):
         value = mp.nan if any(v != v for v in arguments) else EXACT[name](*map(mp.mpf, arguments))
@@ -196,7 +214,8 @@ def nanoseconds(function, n: int) -> float:
 def measure_speed(name: str, dtype: str, n: int = 1 << 15) -> tuple[float, float]:
     """Nanoseconds per element of the vector function at the host's width, and of NumPy or SciPy."""
     rng = np.random.default_rng(0)
-    arrays = [rng.uniform(0.1, 8, n).astype(dtype) for _ in range(VECTOR_MATH[name].arity)]
+    high = 1 if name in {"arcsin", "arccos"} else 8
+    arrays = [rng.uniform(0.1, high, n).astype(dtype) for _ in range(VECTOR_MATH[name].arity)]
     out = np.empty(n, dtype)
     loops = VectorLoops([name], dtype, 16 if dtype == "float32" else 8)
     native = nanoseconds(lambda: loops(name, *arrays, out=out), n)

@@ -54,6 +54,12 @@ def erfcx_fit(pole: int, degree: int) -> Fit:
     return Fit(function, ((mp.mpf(0.75) - pole) / (mp.mpf(0.75) + pole), 1), degree, lambda t: 1 / function(t))
 
 
+sin_rest = limit(lambda z: (mp.sin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(-1) / 6)
+cos_rest = limit(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 24)
+RIGHT = (mp.pi / 4) ** 2
+atan_rest = limit(lambda z: (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(-1) / 3)
+asin_rest = limit(lambda z: (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(1) / 6)
+
 FITS = {
     # exp r = 1 + r + r²P(r)
     "EXP": both(exp_rest, (-LN2 / 2, LN2 / 2), lambda r: r**2 / mp.exp(r), 4, 9),
@@ -100,6 +106,12 @@ FITS = {
     },
     # 2^r = 1 + r·P(r)
     "EXP2": {"float32": Fit(exp2_rest, (-0.5, 0.5), 5, lambda r: r / mp.mpf(2) ** r)},
+    # sin r = r + r³P(r²), cos r = 1 - r²/2 + r⁴P(r²), |r| ≤ π/4
+    "SIN": both(sin_rest, (0, RIGHT), limit(lambda z: z ** mp.mpf(1.5) / mp.sin(mp.sqrt(z)), 0), 2, 5),
+    "COS": both(cos_rest, (0, RIGHT), lambda z: z**2 / mp.cos(mp.sqrt(z)), 2, 5),
+    # arctan x = x + x³P(x²), |x| ≤ tan π/8; arcsin x = x + x³P(x²), |x| ≤ ½
+    "ARCTAN": both(atan_rest, (0, (ROOT2 - 1) ** 2), limit(lambda z: z ** mp.mpf(1.5) / mp.atan(mp.sqrt(z)), 0), 4, 10),
+    "ARCSIN": both(asin_rest, (0, 0.25), limit(lambda z: z ** mp.mpf(1.5) / mp.asin(mp.sqrt(z)), 0), 4, 11),
 }
 
 

@@ -10,7 +10,7 @@ from llvmlite import ir
 from scipy import special
 
 from chainrule.errors import CompileError
-from chainrule.native.math import exponential, gaussian, logarithm
+from chainrule.native.math import exponential, gaussian, logarithm, trigonometric
 from chainrule.native.math.lanes import Real
 
 
@@ -44,9 +44,16 @@ VECTOR_MATH: dict[str, VectorFunction] = {
         VectorFunction("exp", 1, exponential.exp, np.exp, 2, 2),
         VectorFunction("expm1", 1, exponential.expm1, np.expm1, 2, 2),
         VectorFunction("tanh", 1, exponential.tanh, np.tanh, 2, 2),
-        VectorFunction("sigmoid", 1, exponential.sigmoid, special.expit, 2, 2),
+        VectorFunction("expit", 1, exponential.sigmoid, special.expit, 2, 2),
         VectorFunction("sinh", 1, exponential.sinh, np.sinh, 2, 2),
         VectorFunction("cosh", 1, exponential.cosh, np.cosh, 2, 2),
+        VectorFunction("sin", 1, trigonometric.sin, np.sin, 2, 2),
+        VectorFunction("cos", 1, trigonometric.cos, np.cos, 2, 2),
+        VectorFunction("tan", 1, trigonometric.tan, np.tan, 3, 3),
+        VectorFunction("arcsin", 1, trigonometric.arcsin, np.arcsin, 3, 3),
+        VectorFunction("arccos", 1, trigonometric.arccos, np.arccos, 3, 3),
+        VectorFunction("arctan", 1, trigonometric.arctan, np.arctan, 3, 3),
+        VectorFunction("arctan2", 2, trigonometric.arctan2, np.arctan2, 3, 3),
         VectorFunction("log", 1, logarithm.log, np.log, 2, 2),
         VectorFunction("log2", 1, logarithm.log2, np.log2, 2, 2),
         VectorFunction("log1p", 1, logarithm.log1p, np.log1p, 2, 2),
