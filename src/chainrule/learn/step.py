@@ -18,7 +18,7 @@ from chainrule.calculus import grad
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import label, trace
 from chainrule.graph.types import ArrayType
-from chainrule.learn.optimizers import FirstOrder
+from chainrule.learn.optimizers import FirstOrder, Optimizer
 from chainrule.learn.penalties import GroupL1, Penalty, ProximalPenalty, SmoothPenalty
 from chainrule.networks import Layout, Network, Pass
 from chainrule.passes import optimize
@@ -85,15 +85,8 @@ def training_step(
     per_row = loss or network.output.nll
     mask = np.ones(layout.size, dtype) if penalise_biases else layout.mask(dtype)
     where = {p: input_groups(layout, groups) if isinstance(p, GroupL1) else mask for p in penalties}
-    state_like = optimizer.init(np.zeros(layout.size, dtype))
-    buffers_like = network.buffers(n_inputs)
-
-    theta_type = ArrayType((layout.size,), dtype)
     carry_types = {
-        "theta": theta_type,
-        **{f"state.{k}": ArrayType(np.shape(v), dtype) for k, v in state_like.items()},
-        **{f"buffer.{k}": ArrayType(np.shape(v), dtype) for k, v in buffers_like.items()},
-        "t": ArrayType((), np.dtype(np.int64)),
+        k: ArrayType.of(v) for k, v in initial_carry(network, optimizer, n_inputs, np.zeros(layout.size, dtype)).items()
     }
     scalars: dict[str, ArrayType] = {f"optimizer.{k}": ArrayType((), dtype) for k in optimizer.hyper()}
     scalars |= {f"layer.{k}": ArrayType((), dtype) for k in network.hyper()}
@@ -142,6 +135,16 @@ def training_step(
 
     graph = trace(step, tuple(carry_types.values()), tuple(scalars.values()), batch_types, name="training_step")
     return TrainingStep(optimize(graph), carry_types, tuple(scalars), batch_size)
+
+
+def initial_carry(network: Network, optimizer: Optimizer, n_inputs: int, theta: np.ndarray) -> dict[str, np.ndarray]:
+    """The parts of the carry before the first step, by name: θ, optimiser state, running statistics, step counter."""
+    parts: dict[str, Any] = {"theta": theta}
+    if isinstance(optimizer, FirstOrder):
+        parts |= {f"state.{k}": v for k, v in optimizer.init(theta).items()}
+    parts |= {f"buffer.{k}": v.astype(theta.dtype) for k, v in network.buffers(n_inputs).items()}
+    parts["t"] = np.asarray(0, np.int64)
+    return {k: np.array(v) for k, v in parts.items()}
 
 
 def evaluation_graph(
@@ -198,4 +201,12 @@ def _under(parts: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {k.removeprefix(prefix): v for k, v in parts.items() if k.startswith(prefix)}
 
 
-__all__ = ["Loss", "TrainingStep", "evaluation_graph", "input_groups", "prediction_graph", "training_step"]
+__all__ = [
+    "Loss",
+    "TrainingStep",
+    "evaluation_graph",
+    "initial_carry",
+    "input_groups",
+    "prediction_graph",
+    "training_step",
+]

@@ -15,7 +15,7 @@ from chainrule.learn.blocks import BlockRunner
 from chainrule.learn.loop import EpochRunner, NumpyEpoch
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
-from chainrule.learn.step import Loss, TrainingStep, evaluation_graph, training_step
+from chainrule.learn.step import Loss, TrainingStep, evaluation_graph, initial_carry, training_step
 from chainrule.networks import Layout, Network
 
 
@@ -81,6 +81,11 @@ class Options:
     dtype : "float32" or "float64"
     loss : callable, optional
         A loss of one's own, ``loss(raw, y)`` per row.
+    raw_units : pair of arrays, optional
+        Scales of the network's inputs (n_inputs,) and of the target, one number, by which both were divided: penalties
+        are then those of the weights in the data's own units. For linear models trained with L-BFGS.
+    intercept : bool
+        Whether the last layer has biases; without, they stay zero. For L-BFGS.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -95,6 +100,8 @@ class Options:
     seed: int = 0
     dtype: str = "float32"
     loss: Loss | None = None
+    raw_units: tuple[np.ndarray, float] | None = None
+    intercept: bool = True
 
 
 @dataclass
@@ -149,18 +156,16 @@ class Training:
             initial_raw = network.output.initial_raw(rows.y.astype(np.float64), rows.w.astype(np.float64))
             theta = network.initial(self.n_inputs, np.random.default_rng(init_seed), initial_raw, self.n_targets)
         self.dropout_key = int(dropout_seed.generate_state(1, np.uint64)[0])
-        theta = np.asarray(theta, options.dtype)
-        parts: dict[str, Any] = {"theta": theta}
-        parts |= {f"state.{k}": v for k, v in options.optimizer.init(theta).items()}
-        parts |= {f"buffer.{k}": v for k, v in network.buffers(self.n_inputs).items()}
-        parts["t"] = np.asarray(0, np.int64)
-        self.carry = [np.asarray(parts[k], t.dtype).copy() for k, t in self.step.carry.items()]
+        parts = initial_carry(network, options.optimizer, self.n_inputs, np.array(theta, options.dtype))
+        self._names = list(parts)
+        self.carry: list[np.ndarray] = list(parts.values())
         self.epoch = 0
         self.curves = Curves()
         self.best_epoch, self.best_loss = 0, np.inf
         self._best: list[np.ndarray] = [a.copy() for a in self.carry]
         self._reference, self._stale = np.inf, 0
         self.reason = "not trained yet"
+        self.solution: Any = None  # what a full-batch solver says about where it stopped
 
     # -- the programs
 
@@ -172,6 +177,8 @@ class Training:
     def step(self) -> TrainingStep:
         """The graph of one step."""
         o = self.options
+        if not isinstance(o.optimizer, FirstOrder):
+            raise OptionError(f"{type(o.optimizer).__name__} works on all rows at once and has no mini-batch step")
         return training_step(
             self.network,
             o.optimizer,
@@ -208,12 +215,17 @@ class Training:
     # -- parameters
 
     def _parts(self, carry: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(self.step.carry, carry, strict=True))
+        return dict(zip(self._names, carry, strict=True))
 
     @property
     def theta(self) -> np.ndarray:
         """The parameters as they are now, one flat vector."""
         return self._parts(self.carry)["theta"]
+
+    def set_theta(self, theta: np.ndarray) -> None:
+        """Put other parameters in place."""
+        at = self._names.index("theta")
+        self.carry = [*self.carry[:at], theta.astype(self.options.dtype), *self.carry[at + 1 :]]
 
     @property
     def buffers(self) -> dict[str, np.ndarray]:
@@ -244,8 +256,12 @@ class Training:
         if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
             raise DivergenceError(self._explain_divergence(order))
         self.carry = carry
+        self.note_epoch(sums[0] / sums[1])
+
+    def note_epoch(self, training_loss: float) -> None:
+        """Count an epoch with this training loss: extend the curves, and judge the progress."""
         self.epoch += 1
-        self.curves.training.append(sums[0] / sums[1])
+        self.curves.training.append(float(training_loss))
         if self.validation is not None:
             self.curves.validation.append(self.loss(self.validation))
         self._judge()
@@ -287,13 +303,25 @@ class Training:
                 self.reason = "stopped on request"
                 break
             if self._stale >= self.options.patience:
-                self.reason = (
-                    f"the {what} loss did not fall by more than {self.options.tol:g} for {self._stale} epochs"
-                )
+                self.reason = f"the {what} loss did not fall by more than {self.options.tol:g} for {self._stale} epochs"
                 break
         if self.validation is not None:
             self.restore_best()
         return self
+
+    def resume(self, rows: Rows, validation: Rows | None, options: Options) -> None:
+        """Prepare to go on with these rows and options, from the present parameters and optimiser state."""
+        if rows.x.shape[1] != self.n_inputs or rows.y.shape[1] != self.n_targets:
+            raise OptionError(
+                f"training began with {self.n_inputs} inputs and {self.n_targets} targets, "
+                f"these rows have {rows.x.shape[1]} and {rows.y.shape[1]}"
+            )
+        for cached in ("step", "_epoch", "_evaluate"):
+            self.__dict__.pop(cached, None)
+        self.rows, self.options = rows, options
+        self.validation = validation if validation is not None and len(validation) else None
+        self._reference, self._stale = np.inf, 0
+        self.best_epoch, self.best_loss = 0, np.inf
 
     def restore_best(self) -> None:
         """Go back to the parameters of the epoch with the smallest watched loss."""
@@ -370,4 +398,3 @@ def diagnose(curves: Curves, best_epoch: int) -> str:
 
 
 __all__ = ["Curves", "Options", "Rows", "Training", "diagnose", "train"]
-

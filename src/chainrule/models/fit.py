@@ -50,6 +50,7 @@ class FitOptions:
     l1: float = 0.0
     l2: float = 1e-4
     group_l1: float = 0.0
+    groups: tuple[int, ...] | None = None
     penalise_biases: bool = False
     n_members: int = 1
     n_starts: int = 1
@@ -57,6 +58,8 @@ class FitOptions:
     shuffle: bool = True
     dtype: str = "float32"
     loss: Callable[[Any, Any], Any] | None = None
+    raw_units: tuple[np.ndarray, float] | None = None
+    intercept: bool = True
 
 
 def auto_batch_size(n_rows: int) -> int:
@@ -106,11 +109,14 @@ def resolve(options: FitOptions, n_rows: int) -> Options:
             for make, strength in ((L2, options.l2), (L1, options.l1), (GroupL1, options.group_l1))
             if strength > 0
         ),
+        groups=options.groups,
         penalise_biases=options.penalise_biases,
         shuffle=options.shuffle,
         seed=options.seed,
         dtype=options.dtype,
         loss=options.loss,
+        raw_units=options.raw_units,
+        intercept=options.intercept,
     )
 
 

@@ -25,6 +25,16 @@ class Inputs(ABC):
 
     @property
     @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Names of the raw columns, in order."""
+
+    @property
+    @abstractmethod
+    def named(self) -> bool:
+        """Whether the user gave the columns their names."""
+
+    @property
+    @abstractmethod
     def feature_names(self) -> tuple[str, ...]:
         """Names of the network's inputs."""
 
@@ -88,7 +98,17 @@ class MatrixInputs(Inputs):
         missing = np.isnan(x)
         location, scale = standardisation(x, weights)
         marked = tuple(int(k) for k in np.flatnonzero(missing.any(axis=0)))
-        return cls(location, scale, marked, tuple(names) if names is not None else tuple(f"x{k}" for k in range(x.shape[1])))
+        return cls(
+            location, scale, marked, tuple(names) if names is not None else tuple(f"x{k}" for k in range(x.shape[1]))
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def named(self) -> bool:
+        return self.names != tuple(f"x{k}" for k in range(len(self.names)))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -190,6 +210,11 @@ class Target:
         if standardise:
             location, scale = standardisation(np.asarray(y, np.float64).reshape(len(y), -1), weights)
         return cls(tuple(names), None, location, scale)
+
+    @property
+    def log_scale(self) -> float:
+        """What a negative log-likelihood of standardised numbers lacks to one in the target's own units."""
+        return float(np.log(self.scale).sum())
 
     def standardise(self, y: np.ndarray) -> np.ndarray:
         """Numbers or codes (n_rows, n_columns) as the network is trained on them."""

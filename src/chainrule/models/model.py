@@ -222,5 +222,3 @@ def _describe(network: Network | None) -> dict[str, Any] | None:
         return network.to_json()
     except OptionError:
         return None
-
-

@@ -261,7 +261,9 @@ class BatchNorm(Layer):
 
     def apply(self, parameters: Mapping[str, Any], x: Any, state: Pass, prefix: str) -> Any:
         if state.training:
-            present = np.ones((x.shape[0],), x.dtype) if state.weights is None else (state.weights > 0.0).astype(x.dtype)
+            present = (
+                np.ones((x.shape[0],), x.dtype) if state.weights is None else (state.weights > 0.0).astype(x.dtype)
+            )
             count = np.maximum(np.sum(present), 1.0)
             mean = present @ x / count
             variance = present @ np.square(x - mean) / count

@@ -45,7 +45,9 @@ class Network:
             if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool):
                 layer = Dense(int(layer))
             if not isinstance(layer, Layer):
-                raise OptionError(f"layer {k + 1} must be a layer such as Dense(64) or a number of units, got {layer!r}")
+                raise OptionError(
+                    f"layer {k + 1} must be a layer such as Dense(64) or a number of units, got {layer!r}"
+                )
             made.append(layer)
         if not isinstance(output, Output):
             raise OptionError(f"output must be an output such as cr.Gaussian(), got {output!r}")

@@ -82,7 +82,9 @@ class Layout:
         parts = []
         for piece in self.pieces:
             if piece.name not in values:
-                raise OptionError(f"parameter {piece.name} is missing; expected {', '.join(p.name for p in self.pieces)}")
+                raise OptionError(
+                    f"parameter {piece.name} is missing; expected {', '.join(p.name for p in self.pieces)}"
+                )
             value = values[piece.name]
             if np.shape(value) != piece.shape:
                 raise OptionError(f"parameter {piece.name} must have shape {piece.shape}, got {np.shape(value)}")

@@ -82,7 +82,9 @@ def as_unit(given: str | Unit | Callable[[Any], Any]) -> Unit:
         return given
     if isinstance(given, str):
         if given not in UNITS:
-            raise OptionError(f"there is no unit {given!r}; choose one of {', '.join(sorted(UNITS))}, or give a function")
+            raise OptionError(
+                f"there is no unit {given!r}; choose one of {', '.join(sorted(UNITS))}, or give a function"
+            )
         return UNITS[given]
     if callable(given):
         name = getattr(given, "__name__", "unit")

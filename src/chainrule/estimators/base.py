@@ -1,0 +1,333 @@
+"""What all estimators share: parameters, reading data, fitting, prediction, files. scikit-learn's conventions hold."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from chainrule.errors import OptionError
+from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam, AdamW, Optimizer, RMSProp
+from chainrule.learn.training import Curves, Rows, Training, diagnose
+from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, split_rows
+from chainrule.models.inputs import Inputs, MatrixInputs, Target
+from chainrule.models.model import Model
+from chainrule.models.table import TableInputs, is_table
+from chainrule.networks import Network, hidden_layers
+from chainrule.outputs import Distribution, Output
+
+#: optimisers by the names scikit-learn users know
+_OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
+    "adam": lambda lr: Adam(lr=lr),
+    "adamw": lambda lr: AdamW(lr=lr),
+    "sgd": lambda lr: SGD(lr=lr, momentum=0.9, nesterov=True),
+    "rmsprop": lambda lr: RMSProp(lr=lr),
+    "gd": lambda lr: GD(lr=lr),
+    "lbfgs": lambda lr: LBFGS(),
+}
+
+
+class FeedForwardEstimator(BaseEstimator):
+    """Base of the estimators; see `FeedForwardRegressor` for the parameters."""
+
+    # -- what subclasses say
+
+    @abstractmethod
+    def _read_target(self, y: Any) -> np.ndarray:
+        """Check a target and turn it into numbers or class codes, (n_rows, n_targets); sets what prediction needs."""
+
+    @abstractmethod
+    def _encode_target(self, y: Any) -> np.ndarray:
+        """A further target (validation, partial_fit) as `_read_target` would, with the classes known."""
+
+    @abstractmethod
+    def _choose_output(self, y: np.ndarray) -> Output:
+        """The output distribution for an encoded target."""
+
+    @abstractmethod
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> Target:
+        """The target's description, from the training rows."""
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Classes to keep in proportion when rows are held out."""
+        return None
+
+    # -- fitting
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+            Numbers; NaN is missing. A data frame may also hold text, categories and booleans.
+        y : array of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array of shape (n_samples,), optional
+            Weight zero is the same as leaving the row out.
+        X_val, y_val : optional
+            Rows that decide when to stop, instead of a fraction of the training rows.
+
+        Returns
+        -------
+        self
+        """
+        if (X_val is None) != (y_val is None):
+            raise OptionError("X_val and y_val go together; give both or neither")
+        table = self._read_inputs(X, y, reset=True)
+        codes = self._read_target(y)
+        weights = self._weights(table, codes, sample_weight)
+        seed = self._seed()
+        warm = bool(self.warm_start) and hasattr(self, "trainings_")
+        train_rows, held_rows = self._hold_out(codes, weights, seed, X_val is not None)
+        if not warm:
+            inputs = self._fit_inputs(_take(table, train_rows), weights[train_rows])
+            output = self._choose_output(codes)
+            target = self._make_target(output, codes[train_rows], weights[train_rows])
+        else:
+            inputs, target = self.model_.inputs, self.model_.target
+            output = self.trainings_[0].network.output
+        rows = self._rows(inputs, target, _take(table, train_rows), codes[train_rows], weights[train_rows])
+        validation = None
+        if X_val is not None:
+            held = self._read_inputs(X_val, y_val, reset=False)
+            held_codes = self._encode_target(y_val)
+            validation = self._rows(inputs, target, held, held_codes, np.ones(len(held_codes)))
+        elif len(held_rows):
+            validation = self._rows(inputs, target, _take(table, held_rows), codes[held_rows], weights[held_rows])
+        network = Network(self._layers(), output)
+        options = self._options(seed, inputs)
+        if warm:
+            self._continue(rows, validation, options)
+        else:
+            self.trainings_ = fit_network(network, rows, validation, options, self._report())
+        self._finish(inputs, target)
+        return self
+
+    def _continue(self, rows: Rows, validation: Rows | None, options: FitOptions) -> None:
+        """Go on training from where the last fit stopped, the optimiser's state kept."""
+        for training in self.trainings_:
+            training.resume(rows, validation, replace(resolve(options, len(rows)), seed=training.options.seed))
+            training.run(on_epoch=self._report())
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        first = not hasattr(self, "trainings_")
+        table = self._read_inputs(X, y, reset=first)
+        codes = self._encode_target(y)
+        weights = self._weights(table, codes, sample_weight)
+        if first:
+            seed = self._seed()
+            inputs = self._fit_inputs(table, weights)
+            output = self._choose_output(codes)
+            target = self._make_target(output, codes, weights)
+            rows = self._rows(inputs, target, table, codes, weights)
+            options = self._options(seed, inputs)
+            self.trainings_ = [
+                Training(Network(self._layers(), output), rows, replace(resolve(options, len(rows)), seed=seed))
+            ]
+        else:
+            inputs, target = self.model_.inputs, self.model_.target
+            rows = self._rows(inputs, target, table, codes, weights)
+            for training in self.trainings_:
+                training.resume(rows, None, training.options)
+        for training in self.trainings_:
+            training.run_epoch()
+        self._finish(inputs, target)
+        return self
+
+    def _read_inputs(self, X: Any, y: Any, *, reset: bool) -> Any:
+        """Check X: a float64 matrix, or a data frame where it has columns that are not numbers."""
+        if is_table(X):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X
+        checked = validate_data(
+            self,
+            X,
+            "no_validation" if y is None else y,
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            multi_output=True,
+            y_numeric=False,
+            **({} if y is None else {"validate_separately": False}),
+        )
+        return checked if y is None else checked[0]
+
+    def _fit_inputs(self, table: Any, weights: np.ndarray) -> Inputs:
+        if is_table(table):
+            return TableInputs.fit(table, weights)
+        names = getattr(self, "feature_names_in_", None)
+        if not self._standardises():
+            n = table.shape[1]
+            return MatrixInputs(np.zeros(n), np.ones(n), (), tuple(names) if names is not None else _numbered(n))
+        return MatrixInputs.fit(table, weights, names)
+
+    def _standardises(self) -> bool:
+        return True
+
+    def _rows(self, inputs: Inputs, target: Target, table: Any, codes: np.ndarray, weights: np.ndarray) -> Rows:
+        with np.errstate(all="ignore"):
+            x = np.asarray(inputs.encode(inputs.arrays(table)))
+        return Rows.of(x, target.standardise(codes), weights, self.dtype)
+
+    def _weights(self, table: Any, codes: np.ndarray, sample_weight: Any) -> np.ndarray:
+        n = len(codes)
+        weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True)
+        if not (weights > 0).any():
+            raise ValueError("sample_weight is zero for every row; there is nothing to learn from")
+        return weights
+
+    def _hold_out(self, codes: np.ndarray, weights: np.ndarray, seed: int, own: bool) -> tuple[Any, Any]:
+        """Row numbers to train on, and to validate with."""
+        present = np.flatnonzero(weights > 0)
+        fraction = 0.0 if own else self._validation_share(len(present))
+        if not fraction:
+            return present, present[:0]
+        kept, held = split_rows(len(present), fraction, seed, self._strata(codes[present]))
+        return present[kept], present[held]
+
+    def _validation_share(self, n: int) -> float:
+        if self.early_stopping == "auto":
+            return 0.0 if n < 100 or self._optimizer() == LBFGS() else float(self.validation_fraction)
+        return float(self.validation_fraction) if self.early_stopping else 0.0
+
+    def _layers(self) -> tuple[Any, ...]:
+        if self.network is not None:
+            return self.network.layers
+        return hidden_layers(self.hidden_layer_sizes, self.activation)
+
+    def _optimizer(self) -> Optimizer:
+        if isinstance(self.optimizer, Optimizer):
+            return self.optimizer
+        if self.optimizer not in _OPTIMIZERS:
+            raise OptionError(f"optimizer must be one of {', '.join(_OPTIMIZERS)} or an object, got {self.optimizer!r}")
+        return _OPTIMIZERS[self.optimizer](float(self.learning_rate_init))
+
+    def _options(self, seed: int, inputs: Inputs) -> FitOptions:
+        for name, low, whole in (
+            ("max_iter", 1, True),
+            ("n_iter_no_change", 1, True),
+            ("tol", 0, False),
+            ("l1", 0, False),
+            ("l2", 0, False),
+            ("group_l1", 0, False),
+            ("n_members", 1, True),
+            ("n_starts", 1, True),
+        ):
+            check_number(name, getattr(self, name), low, whole)
+        if self.batch_size != "auto":
+            check_number("batch_size", self.batch_size, 1, True)
+        if str(self.dtype) not in ("float32", "float64"):
+            raise OptionError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
+        return FitOptions(
+            layers=self._layers(),
+            optimizer=self._optimizer(),
+            batch_size=None if self.batch_size == "auto" else int(self.batch_size),
+            max_epochs=int(self.max_iter),
+            tol=float(self.tol),
+            patience=int(self.n_iter_no_change),
+            l1=float(self.l1),
+            l2=float(self.l2),
+            group_l1=float(self.group_l1),
+            groups=inputs.groups,
+            n_members=int(self.n_members),
+            n_starts=int(self.n_starts),
+            seed=seed,
+            shuffle=bool(self.shuffle),
+            dtype=str(self.dtype),
+            loss=self.loss,
+        )
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _report(self) -> Callable[[Training], bool | None] | None:
+        if not self.verbose:
+            return None
+
+        def say(training: Training) -> None:
+            held = f", validation {training.curves.validation[-1]:.5f}" if training.curves.validation else ""
+            print(f"epoch {training.epoch}: loss {training.curves.training[-1]:.5f}{held}")
+
+        return say
+
+    def _finish(self, inputs: Inputs, target: Target) -> None:
+        first = self.trainings_[0]
+        self.model_ = finish(first.network, inputs, target, self.trainings_, {})
+        shift = target.log_scale if self.model_.output.scales_target else 0.0
+        self.loss_curve_ = [v + shift for v in first.curves.training]
+        self.validation_loss_curve_ = [v + shift for v in first.curves.validation] or None
+        self.best_loss_ = first.best_loss + shift
+        self.n_iter_ = first.epoch
+        self.stopped_because_ = first.reason
+        self.diagnosis_ = diagnose(Curves(first.curves.training, first.curves.validation), first.best_epoch)
+        pieces = first.layout.unflatten(first.theta)
+        self.coefs_ = [v.copy() for k, v in pieces.items() if k.endswith(".weight")]
+        self.intercepts_ = [v.copy() for k, v in pieces.items() if k.endswith(".bias")]
+        self.n_layers_ = len(first.network.layers) + 2
+        self.n_outputs_ = target.n_columns
+
+    # -- prediction
+
+    def predict_dist(self, X: Any) -> Distribution:
+        """The predictive distribution of each row, in the target's own units.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Distribution
+            Frozen: ``mean() std() var() pdf(y) logpdf(y) cdf(y) ppf(q) interval(coverage) rvs() crps(y)``.
+        """
+        check_is_fitted(self)
+        return self.model_.predict(self._read_inputs(X, None, reset=False))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a model file, the same as the command line's.
+
+        Parameters
+        ----------
+        path : path
+            Such as ``"price.chainrule"``.
+        """
+        check_is_fitted(self)
+        facts = {"estimator": type(self).__name__, "n_features": int(self.n_features_in_)}
+        replace(self.model_, facts={**self.model_.facts, **facts}).save(path)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+def check_number(name: str, value: Any, low: float, whole: bool) -> None:
+    """Refuse a parameter that is not a number in range."""
+    kind = Integral if whole else Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not value >= low or not np.isfinite(float(value)):
+        raise OptionError(f"{name} must be a {'whole ' if whole else ''}number >= {low}, got {value!r}")
+
+
+def _numbered(n: int) -> tuple[str, ...]:
+    return tuple(f"x{k}" for k in range(n))
+
+
+def _take(table: Any, rows: np.ndarray) -> Any:
+    if isinstance(table, np.ndarray):
+        return table[rows]
+    from sklearn.utils import _safe_indexing
+
+    return _safe_indexing(table, rows)
+
+
+__all__ = ["FeedForwardEstimator", "auto_batch_size", "check_number"]

@@ -1,0 +1,58 @@
+"""From a model file to a fitted estimator."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from chainrule.estimators.base import FeedForwardEstimator
+from chainrule.estimators.classifier import FeedForwardClassifier
+from chainrule.estimators.linear import LinearRegression, LogisticRegression
+from chainrule.estimators.regressor import FeedForwardRegressor
+from chainrule.models.model import Model, load_model
+
+_KINDS: dict[str, type[FeedForwardEstimator]] = {
+    kind.__name__: kind for kind in (FeedForwardClassifier, FeedForwardRegressor, LinearRegression, LogisticRegression)
+}
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Load a model file, written by ``estimator.save`` or by ``chainrule fit``, as a fitted estimator.
+
+    No code of the file is run; it holds data only.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    FeedForwardClassifier, FeedForwardRegressor, LinearRegression or LogisticRegression
+        Ready to predict.
+
+    Raises
+    ------
+    ModelFileError
+        In one line: what is wrong with which file.
+    """
+    return estimator_of(load_model(path))
+
+
+def estimator_of(model: Model) -> FeedForwardEstimator:
+    """A fitted estimator around a model."""
+    default = "FeedForwardRegressor" if model.target.classes is None else "FeedForwardClassifier"
+    estimator = _KINDS.get(str(model.facts.get("estimator")), _KINDS[default])()
+    estimator.model_ = model
+    estimator.n_features_in_ = len(model.inputs.columns)
+    if model.inputs.named:
+        estimator.feature_names_in_ = np.asarray(model.inputs.columns, dtype=object)
+    estimator.n_outputs_ = model.target.n_columns
+    if model.target.classes is not None:
+        several = model.target.n_columns > 1
+        estimator._multilabel = several
+        estimator.classes_ = np.arange(model.target.n_columns) if several else np.asarray(model.target.classes[0])
+    else:
+        estimator._one_dimensional = model.target.n_columns == 1
+    return estimator

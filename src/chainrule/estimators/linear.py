@@ -1,0 +1,199 @@
+"""Linear and logistic regression: networks without hidden layers, solved exactly.
+
+The objective is the project's: mean loss per row plus ``l1·‖W‖₁ + (l2/2)·‖W‖²``, on weights in the data's own units,
+intercepts free. Internally inputs and target are standardised, which makes the problem well conditioned and changes
+nothing but rounding; with ``standardize=True`` the penalties too apply to the standardised problem, as in glmnet.
+
+Conversions to scikit-learn, for n rows of weight one:
+
+===========================================  =========================================
+scikit-learn                                 chainrule
+===========================================  =========================================
+``LinearRegression()``                       ``LinearRegression()``
+``Ridge(alpha=a)``                           ``LinearRegression(l2=a / n)``
+``Lasso(alpha=a)``                           ``LinearRegression(l1=a)``
+``ElasticNet(alpha=a, l1_ratio=r)``          ``LinearRegression(l1=a*r, l2=a*(1-r))``
+``LogisticRegression(C=c)``                  ``LogisticRegression(l2=1 / (c*n))``
+the same with an L1 penalty                  ``LogisticRegression(l1=1 / (c*n))``
+``MLPClassifier(alpha=a)``                   ``FeedForwardClassifier(l2=a / n)``, full batch
+===========================================  =========================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.estimators.base import FeedForwardEstimator, check_number
+from chainrule.estimators.classifier import FeedForwardClassifier
+from chainrule.estimators.regressor import FeedForwardRegressor
+from chainrule.learn.optimizers import LBFGS, Optimizer
+from chainrule.models.fit import FitOptions
+from chainrule.models.inputs import Inputs, MatrixInputs, Target
+from chainrule.outputs import Gaussian, Output
+
+
+class _Linear(FeedForwardEstimator):
+    """What both linear models share: no hidden layers, all rows at once, coefficients in the data's own units."""
+
+    # parameters of the networks that a linear model has no use for
+    network = None
+    group_l1 = 0.0
+    n_members = n_starts = n_iter_no_change = 1
+    early_stopping = warm_start = shuffle = False
+    validation_fraction = 0.0
+    batch_size = "auto"
+    random_state = 0
+    loss = None
+    dtype = "float64"
+    output = "auto"
+
+    def _layers(self) -> tuple[Any, ...]:
+        return ()
+
+    def _optimizer(self) -> Optimizer:
+        return LBFGS(memory=30)
+
+    def _fit_inputs(self, table: Any, weights: np.ndarray) -> Inputs:
+        inputs = super()._fit_inputs(table, weights)
+        if not self.fit_intercept and isinstance(inputs, MatrixInputs):  # without intercept nothing may be centred
+            return replace(inputs, location=np.zeros_like(inputs.location))
+        return inputs
+
+    def _options(self, seed: int, inputs: Inputs) -> FitOptions:
+        check_number("l1", self.l1, 0, False)
+        check_number("l2", self.l2, 0, False)
+        options = super()._options(seed, inputs)
+        options = replace(options, intercept=bool(self.fit_intercept))
+        if self.standardize or not isinstance(inputs, MatrixInputs):
+            return options
+        scale = np.concatenate([inputs.scale, np.ones(len(inputs.marked))])
+        return replace(options, raw_units=(scale, self._target_scale))
+
+    def _finish(self, inputs: Inputs, target: Target) -> None:
+        super()._finish(inputs, target)
+        training = self.trainings_[0]
+        pieces = training.layout.unflatten(training.theta)
+        weight, bias = pieces["output.weight"].T, pieces["output.bias"]  # (n_raw, n_inputs)
+        if isinstance(inputs, MatrixInputs):
+            scale = np.concatenate([inputs.scale, np.ones(len(inputs.marked))])
+            location = np.concatenate([inputs.location, np.zeros(len(inputs.marked))])
+        else:
+            scale, location = np.ones(weight.shape[1]), np.zeros(weight.shape[1])
+        coefficients = weight / scale * target.scale[:1, None]
+        intercept = bias * target.scale[:1] - coefficients @ location
+        if target.classes is None:
+            intercept = intercept + target.location
+        self.coef_, self.intercept_ = self._shaped(coefficients, intercept)
+        self.optimality_residual_ = float(training.solution.residual)
+        self.converged_ = bool(training.solution.converged)
+
+    def _shaped(self, coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return coefficients, intercept
+
+
+
+class LinearRegression(_Linear, FeedForwardRegressor):
+    """Linear regression with L1 and L2 penalties and a Gaussian predictive distribution of constant variance.
+
+    Minimises ``½ mean (y - ŷ)² + l1·‖W‖₁ + (l2/2)·‖W‖²``. The module's docstring has the conversions to
+    scikit-learn's Ridge, Lasso and ElasticNet.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        Strengths of the penalties; the Bayesian readings are Laplace and Gaussian priors.
+    fit_intercept : bool
+    standardize : bool
+        Whether penalties apply to the weights of standardised inputs (and target), instead of those in the data's own
+        units.
+    tol : float
+        Largest element of the smallest subgradient, of the standardised problem, at which the solver stops.
+    max_iter : int
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,) or (n_targets, n_features)
+    intercept_ : float or array of shape (n_targets,)
+    optimality_residual_ : float
+        Largest element of the smallest subgradient where the solver stopped.
+    """
+
+    def __init__(
+        self,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        *,
+        fit_intercept: bool = True,
+        standardize: bool = False,
+        tol: float = 1e-10,
+        max_iter: int = 10_000,
+        verbose: bool = False,
+    ) -> None:
+        self.l1 = l1
+        self.l2 = l2
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
+        self.verbose = verbose
+
+    def _choose_output(self, y: np.ndarray) -> Output:
+        return Gaussian(variance="constant")
+
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> Target:
+        target = super()._make_target(output, y, weights)
+        # one scale for all target columns, so that the sum of their squared errors keeps its meaning
+        self._target_scale = float(np.sqrt(np.mean(np.square(target.scale))))
+        location = target.location if self.fit_intercept else np.zeros_like(target.location)
+        return replace(target, location=location, scale=np.full_like(target.scale, self._target_scale))
+
+    def _shaped(self, coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (coefficients[0], intercept[0]) if self._one_dimensional else (coefficients, intercept)
+
+
+class LogisticRegression(_Linear, FeedForwardClassifier):
+    """Logistic regression with L1 and L2 penalties; several classes by softmax.
+
+    Minimises ``mean(-log p(y|x)) + l1·‖W‖₁ + (l2/2)·‖W‖²``. The module's docstring has the conversions to
+    scikit-learn's ``C``. Without a penalty, separable classes have no finite solution; the default ``l2`` is small.
+
+    Parameters
+    ----------
+    l1, l2 : float
+    fit_intercept, standardize, tol, max_iter
+        As in `LinearRegression`.
+    class_weight : dict, "balanced" or None
+
+    Attributes
+    ----------
+    coef_ : array of shape (1, n_features) or (n_classes, n_features)
+    intercept_ : array of shape (1,) or (n_classes,)
+    classes_ : array of shape (n_classes,)
+    optimality_residual_ : float
+    """
+
+    _target_scale = 1.0
+
+    def __init__(
+        self,
+        l1: float = 0.0,
+        l2: float = 1e-4,
+        *,
+        fit_intercept: bool = True,
+        standardize: bool = False,
+        class_weight: Any = None,
+        tol: float = 1e-9,
+        max_iter: int = 10_000,
+        verbose: bool = False,
+    ) -> None:
+        self.l1 = l1
+        self.l2 = l2
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+        self.verbose = verbose

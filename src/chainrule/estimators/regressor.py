@@ -1,0 +1,220 @@
+"""The regressor: a predictive distribution of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_array, column_or_1d
+
+from chainrule.errors import OptionError
+from chainrule.estimators.base import FeedForwardEstimator
+from chainrule.models.inputs import Target
+from chainrule.outputs import OUTPUTS, Gaussian, Output
+
+
+class FeedForwardRegressor(RegressorMixin, FeedForwardEstimator):
+    """Feed-forward network for regression with a full predictive distribution.
+
+    Trained by the negative log-likelihood of `output`. Inputs and target are standardised, missing values are handled,
+    and all of it is part of the model. Where a parameter means the same as in scikit-learn's MLPRegressor it has the
+    same name.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int or Layer, default=(64, 64)
+        Units of each hidden layer, or layers such as ``cr.Maxout(32, pieces=3)``; empty for a linear model.
+    activation : str, callable, or a sequence of them, default="relu"
+        Unit of the hidden layers, or one for each.
+    output : "auto", str or Output, default="auto"
+        ``"gaussian"`` (mean and variance; what "auto" means), ``"mixture"``, ``"laplace"``, ``"student_t"``,
+        ``"poisson"``, ``"quantile"``, or an object such as ``cr.GaussianMixture(5)``.
+    network : Network, optional
+        Layers and output at once, instead of the three above.
+    l1, l2, group_l1 : float
+        Penalties ``l1·‖W‖₁ + (l2/2)·‖W‖² + group_l1·Σ‖W_column‖`` on the weights (not the biases), added to the *mean*
+        loss per row. L1 gives exact zeros; group L1 drops input columns.
+    optimizer : str or Optimizer, default="adam"
+        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"gd"``, ``"lbfgs"``, or an object such as ``cr.Adam(1e-2)``.
+    learning_rate_init : float, default=0.001
+    batch_size : int or "auto"
+        ``"auto"``: a power of two between 16 and 256, about one hundredth of the rows.
+    max_iter : int, default=200
+        At most so many epochs.
+    tol, n_iter_no_change : float, int
+        Training stops when the watched loss has not fallen by `tol` for so many epochs.
+    early_stopping : bool or "auto"
+        Watch the loss of held-out rows and keep the best epoch; "auto": from 100 rows on.
+    validation_fraction : float, default=0.1
+    n_members : int, default=1
+        Networks in the ensemble; their distributions are mixed.
+    n_starts : int, default=1
+        Trainings per member from different initial values; the best is kept.
+    shuffle, warm_start, verbose, random_state
+        As in MLPRegressor.
+    loss : callable, optional
+        A loss of your own in plain NumPy, ``loss(raw, y)`` per row, instead of the negative log-likelihood.
+    dtype : "float32" or "float64"
+
+    Attributes
+    ----------
+    loss_curve_, validation_loss_curve_ : list of float
+        Mean loss per row by epoch (likelihoods in the target's own units).
+    best_loss_, n_iter_, stopped_because_, diagnosis_
+        Of the first member: best watched loss, epochs, why training stopped, and which of over- and underfitting shows.
+    coefs_, intercepts_ : list of arrays
+    model_ : Model
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> import chainrule as cr
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = cr.FeedForwardRegressor(random_state=0).fit(X, y)
+    >>> reg.predict_interval(X[:2], coverage=0.9).shape
+    (2, 2)
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (64, 64),
+        activation: Any = "relu",
+        *,
+        output: Any = "auto",
+        network: Any = None,
+        l1: float = 0.0,
+        l2: float = 1e-4,
+        group_l1: float = 0.0,
+        optimizer: Any = "adam",
+        learning_rate_init: float = 1e-3,
+        batch_size: Any = "auto",
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 20,
+        early_stopping: Any = "auto",
+        validation_fraction: float = 0.1,
+        n_members: int = 1,
+        n_starts: int = 1,
+        shuffle: bool = True,
+        warm_start: bool = False,
+        verbose: bool = False,
+        random_state: Any = None,
+        loss: Any = None,
+        dtype: str = "float32",
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.output = output
+        self.network = network
+        self.l1 = l1
+        self.l2 = l2
+        self.group_l1 = group_l1
+        self.optimizer = optimizer
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_members = n_members
+        self.n_starts = n_starts
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+        self.loss = loss
+        self.dtype = dtype
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train one epoch on these rows; the optimiser's state is kept between calls.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_targets)
+        sample_weight : array of shape (n_samples,), optional
+        """
+        if not hasattr(self, "trainings_"):
+            self._read_target(y)
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Mean of the predictive distribution (median for quantile output), in the target's own units.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_targets)
+        """
+        distribution = self.predict_dist(X)
+        return distribution.median() if self.model_.output.name == "quantile" else distribution.mean()
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Central interval of each row's distribution.
+
+        Returns
+        -------
+        array of shape (n_samples, 2) or (n_samples, n_targets, 2)
+        """
+        return self.predict_dist(X).interval(coverage)
+
+    def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
+        """Quantiles of each row's distribution.
+
+        Returns
+        -------
+        array of shape (n_samples, n_quantiles) or (n_samples, n_targets, n_quantiles)
+        """
+        return self.predict_dist(X).quantiles(quantiles)
+
+    # -- targets
+
+    def _read_target(self, y: Any) -> np.ndarray:
+        y = self._encode_target(y)
+        self._one_dimensional = np.ndim(y) == 1 or y.shape[1] == 1
+        return y
+
+    def _encode_target(self, y: Any) -> np.ndarray:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return y.reshape(len(y), -1)
+
+    def _choose_output(self, y: np.ndarray) -> Output:
+        if self.network is not None:
+            output = self.network.output
+        else:
+            output = named_output(self.output, Gaussian())
+        if output.kind not in ("numeric", "count"):
+            raise OptionError(f"output {output.name} is for classes; use FeedForwardClassifier, or a numeric output")
+        output.check_target(y)
+        return output
+
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> Target:
+        names = tuple(f"y{k}" for k in range(y.shape[1])) if y.shape[1] > 1 else ("y",)
+        return Target.of_numbers(names, y, weights, output.scales_target and self.loss is None and self._standardises())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def named_output(given: Any, default: Output) -> Output:
+    """The output of a name, an object as it is, or the default for "auto".
+
+    Raises
+    ------
+    OptionError
+        If there is no output of that name, or it needs to be given as an object.
+    """
+    if isinstance(given, Output):
+        return given
+    if given == "auto" or given is None:
+        return default
+    name = {"mixture": "gaussian_mixture", "normal": "gaussian", "logistic": "bernoulli"}.get(given, given)
+    if not isinstance(name, str) or name not in OUTPUTS:
+        raise OptionError(f"output must be 'auto', an Output, or one of {', '.join(sorted(OUTPUTS))}; got {given!r}")
+    return OUTPUTS[name]()
