@@ -18,8 +18,8 @@ from chainrule.graph.tree import flatten
 #: up to this many variables the Hessian is formed
 DENSE_LIMIT = 200
 
-#: relative accuracy asked of Lanczos iteration
-LANCZOS_TOLERANCE = 1e-7
+#: relative accuracy asked of Lanczos iteration, and restarts it is given; clustered eigenvalues need the later ones
+LANCZOS_ATTEMPTS = ((1e-7, 20), (1e-4, 40), (1e-2, 100))
 
 Kind = Literal["minimum", "maximum", "saddle", "degenerate", "not stationary", "unknown"]
 
@@ -144,26 +144,34 @@ def _lanczos(product: Callable[[np.ndarray], np.ndarray], size: int) -> tuple[fl
     start = np.random.default_rng(0).standard_normal(size)
     if not np.isfinite(product(start)).all():
         return np.nan, np.nan, np.inf
-    one = _largest_magnitude(product, start, 0.0)
+    one, error = _largest_magnitude(product, start, 0.0)
     # ARPACK's accuracy is relative to the eigenvalue, so the other end, which may be near zero, is found as the
     # eigenvalue of largest magnitude of the operator shifted by the first
-    other = one + _largest_magnitude(lambda v: product(v) - one * v, start, abs(one))
-    if not np.isfinite(other):
-        return np.nan, np.nan, np.inf
-    return min(one, other), max(one, other), 10 * LANCZOS_TOLERANCE * abs(one)
+    shifted, other_error = _largest_magnitude(lambda v: product(v) - one * v, start, abs(one))
+    other = one + shifted
+    return min(one, other), max(one, other), max(error, other_error)
 
 
-def _largest_magnitude(product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, scale: float) -> float:
-    """The eigenvalue of largest magnitude; 0 for an operator that is zero next to ``scale``, NaN where none is found."""
+def _largest_magnitude(
+    product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, scale: float
+) -> tuple[float, float]:
+    """The eigenvalue of largest magnitude and its residual; 0 for an operator that is zero next to ``scale``."""
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-    if np.linalg.norm(product(start)) <= LANCZOS_TOLERANCE * scale * np.linalg.norm(start):
-        return 0.0
+    if np.linalg.norm(product(start)) <= 1e-10 * scale * np.linalg.norm(start):
+        return 0.0, 1e-10 * scale
     operator = LinearOperator((start.size, start.size), matvec=lambda v: product(v.ravel()), dtype=start.dtype)
-    try:
-        return float(eigsh(operator, k=1, which="LM", v0=start, tol=LANCZOS_TOLERANCE, return_eigenvectors=False)[0])
-    except ArpackNoConvergence:
-        return np.nan
+    for tolerance, restarts in LANCZOS_ATTEMPTS:
+        try:
+            _, vectors = eigsh(operator, k=1, which="LM", v0=start, tol=tolerance, maxiter=restarts)
+        except ArpackNoConvergence:
+            continue
+        vector = vectors[:, 0]
+        image = product(vector)
+        value = float(vector @ image)
+        residual = float(np.linalg.norm(image - value * vector))  # an eigenvalue is at most so far away
+        return value, residual + 1e-10 * max(abs(value), scale)
+    return np.nan, np.inf
 
 
 __all__ = ["DENSE_LIMIT", "Curvature", "curvature", "curvature_of_product", "dense_matrix", "extreme_eigenvalues"]
