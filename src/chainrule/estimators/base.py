@@ -147,18 +147,11 @@ class FeedForwardEstimator(BaseEstimator):
         if is_table(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
-        checked = validate_data(
-            self,
-            X,
-            "no_validation" if y is None else y,
-            reset=reset,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
-            multi_output=True,
-            y_numeric=False,
-            **({} if y is None else {"validate_separately": False}),
-        )
-        return checked if y is None else checked[0]
+        options: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
+        if y is None:
+            return validate_data(self, X, reset=reset, **options)
+        X, _ = validate_data(self, X, y, reset=reset, multi_output=True, **options)
+        return X
 
     def _fit_inputs(self, table: Any, weights: np.ndarray) -> Inputs:
         if is_table(table):

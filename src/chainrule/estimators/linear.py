@@ -86,6 +86,8 @@ class _Linear(FeedForwardEstimator):
         intercept = bias * target.scale[:1] - coefficients @ location
         if target.classes is None:
             intercept = intercept + target.location
+        elif len(intercept) > 1 and target.n_columns == 1:  # softmax does not see a common shift
+            intercept = intercept - intercept.mean()
         self.coef_, self.intercept_ = self._shaped(coefficients, intercept)
         self.optimality_residual_ = float(training.solution.residual)
         self.converged_ = bool(training.solution.converged)
