@@ -1,0 +1,110 @@
+"""What the text of a cell means: missing, a number, true or false, a date, a code.
+
+All rules are here, so that fitting and predicting read a cell alike.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+#: cells that count as missing, in lower case and without blanks around them
+MISSING_WORDS = frozenset(
+    ("", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "nil", "nat", "?", "-", "--", ".", "#null!")
+)
+#: cells that count as true or false, in lower case
+TRUTH = {
+    **dict.fromkeys(("true", "yes", "t", "y", "on"), True),
+    **dict.fromkeys(("false", "no", "f", "n", "off"), False),
+}
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?"
+_ZONE = r"(?: ?(?:z|utc|gmt|[+-]\d{2}:?\d{2}))?"
+_DAY = "|".join(
+    (
+        r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?",
+        r"\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})",
+        rf"\d{{1,2}}[ -]{_MONTH}[ ,-]+\d{{2,4}}",
+        rf"{_MONTH} \d{{1,2}},? \d{{4}}",
+        rf"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,? \d{{1,2}} {_MONTH} \d{{4}}",
+    )
+)
+DATE = rf"(?i)^(?:(?:{_DAY})(?:[t ,]+{_CLOCK}{_ZONE})?|{_CLOCK})$"
+#: numbers as people write them: 1,234.50  1.234,50  1 234  $12  45 %  3,14
+WRITTEN_NUMBER = r"^[+-]?[$€£¥]?\s?(?:\d{1,3}(?:[,.'’_\u{a0}\u{202f} ]\d{3})+|\d+)(?:[.,]\d+)?\s?[%$€£¥]?$"
+#: digits that are a code, not a quantity: padded with zeros (postcodes) or too long for a float64 to hold
+CODE = r"^(?:[+-]?0\d{2,}|[+-]?\d{17,})$"
+_DECIMAL_COMMA = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
+
+
+def numbers(text: pl.Series) -> pl.Series:
+    """Text as Float64; null where a cell is missing or not a number. Blanks around a number do not matter.
+
+    NaN never results: the word counts as missing elsewhere.
+    """
+    values = text.cast(pl.Float64, strict=False)
+    if values.null_count() > text.null_count():
+        values = values.fill_null(text.str.strip_chars().cast(pl.Float64, strict=False))
+    return values.fill_nan(None)
+
+
+def without_missing(text: pl.Series, missing: frozenset[str] = MISSING_WORDS) -> pl.Series:
+    """Text without blanks around it; null where it is one of the words for missing."""
+    trimmed = text.str.strip_chars()
+    return trimmed.set(trimmed.str.to_lowercase().is_in(list(missing)), None)
+
+
+def settle(text: pl.Series, missing: frozenset[str], decimal_comma: bool = False) -> pl.Series:
+    """The narrowest type that holds every cell of a text column: Int64, Float64 or String, missing cells null.
+
+    Parameters
+    ----------
+    text : String series
+    missing : frozenset of str
+        Words for missing, in lower case.
+    decimal_comma : bool
+        Whether ``3,14`` may be a number: in files that are not separated by commas.
+    """
+    if text.null_count() == len(text):
+        return text
+    values = text.cast(pl.Float64, strict=False).fill_nan(None)
+    if values.null_count() > text.null_count():  # else every cell is a plain number
+        words = without_missing(text, missing)
+        values = numbers(words)
+        if decimal_comma and values.null_count() > words.null_count():
+            commas = words.str.contains(_DECIMAL_COMMA)
+            if not words.str.contains(".", literal=True).any():
+                values = values.set(commas.fill_null(False), None).fill_null(
+                    words.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+                )
+        if values.null_count() > words.null_count() or words.null_count() == len(words):
+            return words
+        text = words
+    if not (values == values.floor()).all():
+        return values
+    if text.str.contains(CODE).any():
+        return text.str.strip_chars()
+    return values.cast(pl.Int64) if is_whole(values) else values
+
+
+def is_whole(values: pl.Series) -> bool:
+    """Whether all numbers are integers that float64 holds exactly."""
+    if values.dtype.is_integer():
+        return True
+    return bool(((values == values.floor()) & (values.abs() < 2.0**53)).all())
+
+
+def truth(text: pl.Series) -> pl.Series:
+    """Text as Boolean; null where a cell is missing or neither true nor false."""
+    words = text.str.strip_chars().str.to_lowercase()
+    return words.replace_strict(list(TRUTH), list(TRUTH.values()), default=None, return_dtype=pl.Boolean)
+
+
+def labels(column: pl.Series) -> pl.Series:
+    """Any column as text: whole numbers without decimals, whatever type holds them, booleans as true and false."""
+    if not (column.dtype.is_float() or column.dtype.is_decimal()):
+        return column.cast(pl.String)
+    values = column.cast(pl.Float64).fill_nan(None).alias("value")
+    whole = (pl.col("value") == pl.col("value").floor()) & (pl.col("value").abs() < 2.0**53)
+    integers = pl.when(whole).then(pl.col("value")).cast(pl.Int64).cast(pl.String)
+    return pl.select(values).select(integers.fill_null(pl.col("value").cast(pl.String))).to_series().alias(column.name)

@@ -1,0 +1,354 @@
+"""From raw columns to network inputs: fitted on training rows, kept as data, computed in plain NumPy.
+
+A table becomes one float64 matrix of raw columns (`Encoder.to_matrix`): numbers as they are, true and false as 1 and 0,
+categories as codes 0, 1, …, values not seen in training as -1, missing cells as NaN. From there on everything is
+arithmetic (`Encoder.encode_matrix`), which the tracer records as the first nodes of the model's graph:
+
+numeric
+    z = (x - center) / scale, then z / sqrt(1 + (z / 4)²). The center is the median and the scale the width of the
+    central 90 % of the values, in units of a standard normal distribution's (3.29), so that one value in twenty may be
+    wild without moving either; where that width is zero, the standard deviation. The second step leaves values within
+    one scale of the center almost as they are and bounds the rest by ±4, smoothly (the form of Holzmüller, Grinsztajn
+    & Steinwart 2024, "Better by default", who scale by the quartiles): no cell can drive the network to where it was
+    never trained, and 1e300 is a number like any other. ``scaling="standard"`` takes the mean and the standard
+    deviation and bounds nothing: affine, for linear models.
+missing numbers
+    stand at the center, which is 0 after scaling. Columns with missing values in training get a further input, 1 where
+    the value is missing. A value missing in another column at prediction stands at the center too, without a word.
+boolean
+    1 and -1; missing or neither: 0.
+categorical
+    one input per category, 1 or 0, and one for missing if training had any; unseen categories: all 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from chainrule.errors import ModelFileError, OptionError, TableError
+from chainrule.tables.cells import labels, numbers
+from chainrule.tables.kinds import as_floats, is_nested, refuse_infinite, refuse_words, simple, truth_values
+from chainrule.tables.place import Source, listed, place, shown, source_name
+from chainrule.tables.schema import Schema
+from chainrule.tables.statistics import FARTHEST, robust_scaling, standard_scaling
+
+#: bound of robustly scaled numbers, in scales
+BOUND = 4.0
+#: numbers farther than this from the center, in scales, count as this far
+REACH = 1e6
+#: code of a category that training did not have
+UNSEEN = -1.0
+
+
+class Numeric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="numeric"):
+    """How a column of numbers is encoded; `missing` says whether missing values get an input of their own."""
+
+    name: str
+    missing: bool
+    center: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not (abs(self.center) <= FARTHEST and 0.0 < self.scale <= 2 * FARTHEST):
+            raise ValueError(f"center {self.center} and scale {self.scale} of {shown(self.name)} make no sense")
+
+
+class Boolean(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="boolean"):
+    """How a column of true and false is encoded."""
+
+    name: str
+    missing: bool
+
+
+class Categorical(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="categorical"):
+    """How a column of categories is encoded: the code of a category is its place."""
+
+    name: str
+    missing: bool
+    categories: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError(f"the categories of {shown(self.name)} are not distinct")
+
+
+Encoding = Numeric | Boolean | Categorical
+
+
+class _Plan(NamedTuple):
+    """Constants of the arithmetic: raw columns of each family, and the order of the network's inputs."""
+
+    numeric: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+    boolean: np.ndarray
+    category_columns: np.ndarray
+    category_codes: np.ndarray
+    missing: np.ndarray
+    order: np.ndarray
+    groups: np.ndarray
+    names: tuple[str, ...]
+
+
+class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """From a table to the network's inputs.
+
+    Parameters
+    ----------
+    encodings : tuple of Numeric, Boolean or Categorical
+        One per raw column, in the order of the raw matrix.
+    bound : float or None
+        Bound of scaled numbers; ``None`` leaves them affine.
+    """
+
+    encodings: tuple[Encoding, ...]
+    bound: float | None = BOUND
+
+    def __post_init__(self) -> None:
+        if self.bound is not None and not 0.0 < self.bound <= REACH:
+            raise ValueError(f"bound {self.bound} makes no sense")
+        if not self.encodings or len(set(self.columns)) < len(self.encodings):
+            raise ValueError("input columns must be there and have distinct names")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the raw columns."""
+        return tuple(e.name for e in self.encodings)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the network's inputs, such as ``sex=female`` and ``age is missing``."""
+        return self._plan.names
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Raw column of each network input, integers of shape (n_features,)."""
+        return self._plan.groups
+
+    # -- from a table to numbers
+
+    def to_matrix(self, frame: pl.DataFrame, source: Source = None) -> np.ndarray:
+        """The raw columns of a table as numbers; further columns and their order do not matter.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+        source : path, optional
+            The file it comes from, for messages.
+
+        Returns
+        -------
+        array of shape (n_rows, n_columns), float64
+            NaN is missing, -1 a category not seen in training.
+
+        Raises
+        ------
+        TableError
+            Naming column and row: a column is missing, a cell is no number where there must be one, or is infinite.
+        """
+        lacking = [name for name in self.columns if name not in frame.columns]
+        if lacking:
+            prefix = f"{source_name(source)}: " if source is not None else ""
+            what = "column" if len(lacking) == 1 else "columns"
+            raise TableError(
+                f"{prefix}{what} {listed(lacking)} missing, which the model was trained on; the table has "
+                f"{listed(frame.columns)}"
+            )
+        matrix = np.empty((frame.height, len(self.encodings)))
+        for k, encoding in enumerate(self.encodings):
+            matrix[:, k] = _codes(encoding, frame[encoding.name], source)
+        return matrix
+
+    def to_arrays(self, frame: pl.DataFrame, source: Source = None) -> dict[str, np.ndarray]:
+        """The raw columns of `to_matrix` by name, each of shape (n_rows,)."""
+        return dict(zip(self.columns, np.ascontiguousarray(self.to_matrix(frame, source).T), strict=True))
+
+    # -- from numbers to the network's inputs; traceable
+
+    def encode(self, columns: Mapping[str, Any]) -> Any:
+        """Network inputs from raw columns by name (see `to_arrays`). Traceable.
+
+        Returns
+        -------
+        array of shape (n_rows, n_features)
+        """
+        return self.encode_matrix(np.stack([columns[name] for name in self.columns], axis=1))
+
+    def encode_matrix(self, raw: Any) -> Any:
+        """Network inputs from the raw matrix (see `to_matrix`). Traceable.
+
+        Parameters
+        ----------
+        raw : array of shape (n_rows, n_columns), float64
+
+        Returns
+        -------
+        array of shape (n_rows, n_features)
+        """
+        plan = self._plan
+        blocks = []
+        if len(plan.numeric):
+            blocks.append(self._scaled(_take(raw, plan.numeric), plan))
+        if len(plan.boolean):
+            values = _take(raw, plan.boolean)
+            blocks.append((values == 1.0).astype(np.float64) - (values == 0.0).astype(np.float64))
+        if len(plan.category_columns):
+            values = _take(raw, plan.category_columns)
+            blocks.append((values == plan.category_codes).astype(np.float64))
+        if len(plan.missing):
+            blocks.append(np.isnan(_take(raw, plan.missing)).astype(np.float64))
+        together = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+        return _take(together, plan.order)
+
+    def _scaled(self, x: Any, plan: _Plan) -> Any:
+        low = np.maximum(plan.center - REACH * plan.scale, -FARTHEST)
+        high = np.minimum(plan.center + REACH * plan.scale, FARTHEST)
+        filled = np.where(np.isnan(x), plan.center, x)
+        z = (np.clip(filled, low, high) - plan.center) / plan.scale
+        return z if self.bound is None else z / np.sqrt(1.0 + np.square(z / self.bound))
+
+    @cached_property
+    def _plan(self) -> _Plan:
+        # (family, raw column, code, name) of each input, column by column; the blocks are sorted by family
+        inputs: list[tuple[int, int, int, str]] = []
+        for k, e in enumerate(self.encodings):
+            match e:
+                case Numeric():
+                    inputs.append((0, k, 0, e.name))
+                case Boolean():
+                    inputs.append((1, k, 0, e.name))
+                case Categorical():
+                    inputs += [(2, k, code, f"{e.name}={category}") for code, category in enumerate(e.categories)]
+            if e.missing:
+                inputs.append((3, k, 0, f"{e.name} is missing"))
+        family, column, code = (np.array([i[part] for i in inputs], dtype=np.int64) for part in range(3))
+        by_family = np.argsort(family, kind="stable")
+        numeric = [e for e in self.encodings if isinstance(e, Numeric)]
+        return _Plan(
+            numeric=column[family == 0],
+            center=np.array([e.center for e in numeric]),
+            scale=np.array([e.scale for e in numeric]),
+            boolean=column[family == 1],
+            category_columns=column[family == 2],
+            category_codes=code[family == 2].astype(np.float64),
+            missing=column[family == 3],
+            order=np.argsort(by_family, kind="stable"),
+            groups=column,
+            names=tuple(i[3] for i in inputs),
+        )
+
+    # -- as data
+
+    def to_json(self) -> bytes:
+        """As JSON; `from_json` gives an encoder with the same bits."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Self:
+        """An encoder from `to_json`'s JSON.
+
+        Raises
+        ------
+        ModelFileError
+            If the JSON is not an encoder, exactly.
+        """
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ModelFileError(
+                f"the encoding of the input columns is damaged ({error}); train the model again"
+            ) from None
+
+
+def fit_encoder(
+    schema: Schema,
+    frame: pl.DataFrame,
+    weights: np.ndarray | None = None,
+    scaling: Literal["robust", "standard"] = "robust",
+) -> Encoder:
+    """Learn the encoding of a schema's inputs from training rows.
+
+    Parameters
+    ----------
+    schema : Schema
+        Of the whole table.
+    frame : polars.DataFrame
+        The training rows.
+    weights : array of shape (n_rows,), optional
+        Weight of each row, at least 0; 2 is a row twice, 0 no row.
+    scaling : {"robust", "standard"}
+        How numbers are scaled, see the module's description.
+
+    Returns
+    -------
+    Encoder
+
+    Raises
+    ------
+    TableError
+        If there are no rows, or a cell cannot be used.
+    """
+    if scaling not in ("robust", "standard"):
+        raise OptionError(f"scaling must be 'robust' or 'standard', got {scaling!r}")
+    if weights is not None:
+        weights = np.asarray(weights, np.float64)
+        frame, weights = frame.filter(weights > 0), weights[weights > 0]
+    if not frame.height:
+        raise TableError("there are no training rows to learn the encoding from; keep some (of positive weight)")
+    scale_of = robust_scaling if scaling == "robust" else standard_scaling
+    encodings: list[Encoding] = []
+    for column in schema.inputs:
+        if column.kind == "categorical":
+            every = Categorical(column.name, False, tuple(str(c) for c in column.categories))
+            codes = _codes(every, frame[column.name], None)
+            seen = tuple(c for k, c in enumerate(every.categories) if (codes == k).any())
+            encodings.append(Categorical(column.name, bool(np.isnan(codes).any()), seen))
+        elif column.kind == "boolean":
+            codes = truth_values(simple(frame[column.name]))
+            encodings.append(Boolean(column.name, bool(np.isnan(codes).any())))
+        else:
+            values = _codes(Numeric(column.name, False, 0.0, 1.0), frame[column.name], None)
+            encodings.append(Numeric(column.name, bool(np.isnan(values).any()), *scale_of(values, weights)))
+    return Encoder(tuple(encodings), BOUND if scaling == "robust" else None)
+
+
+def _codes(encoding: Encoding, column: pl.Series, source: Source) -> np.ndarray:
+    """One raw column as numbers, (n_rows,)."""
+    if is_nested(column):
+        raise TableError(f"{place(source, column=column.name)} has cells of type {column.dtype}, not single values")
+    column = simple(column)
+    match encoding:
+        case Numeric():
+            if column.dtype.is_temporal():
+                raise TableError(
+                    f"{place(source, column=column.name)} holds dates or times, but held numbers in training; "
+                    "write numbers"
+                )
+            if column.dtype == pl.String:
+                refuse_words(column, source, "a model trained with the column as categories")
+                column = numbers(column)
+            values = as_floats(column)
+            refuse_infinite(column.name, values, source)
+            return values
+        case Boolean():
+            return truth_values(column)
+        case Categorical():
+            texts = labels(column)
+            known = list(encoding.categories)
+            codes = texts.replace_strict(
+                known, [float(k) for k in range(len(known))], default=UNSEEN, return_dtype=pl.Float64
+            )
+            return codes.set(texts.is_null(), None).fill_null(float("nan")).to_numpy()
+
+
+def _take(x: Any, columns: np.ndarray) -> Any:
+    """Columns of a matrix; the matrix itself if these are all of them in order."""
+    if x.shape[1] == len(columns) and (columns == np.arange(len(columns))).all():
+        return x
+    return x[:, columns]
