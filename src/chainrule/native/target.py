@@ -7,8 +7,9 @@ machine with AVX-512 can build, run and test what a machine with AVX2 or plain S
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import llvmlite.binding as llvm
 
@@ -52,6 +53,8 @@ class Target:
         Whether an arithmetic instruction can take one number of memory in all its lanes (AVX-512), at no register.
     masks_memory : bool
         Whether loads and stores of some lanes are one instruction (AVX, AVX-512).
+    cache_bytes : int
+        Of the second-level cache of one core: beyond it, matrices are worth packing.
     """
 
     triple: str
@@ -62,6 +65,7 @@ class Target:
     fma: bool
     broadcasts_memory: bool = False
     masks_memory: bool = False
+    cache_bytes: int = 1 << 20
 
     @staticmethod
     def host() -> Target:
@@ -114,6 +118,19 @@ def _host_features() -> dict[str, bool]:
 
 @cache
 def _host() -> Target:
+    return replace(_host_instructions(), cache_bytes=_second_level_cache())
+
+
+def _second_level_cache() -> int:
+    """As the Linux kernel reports it; elsewhere 1 MiB, the usual size."""
+    try:
+        text = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text().strip()
+        return int(text.removesuffix("K").removesuffix("M")) << (20 if text.endswith("M") else 10)
+    except (OSError, ValueError):
+        return 1 << 20
+
+
+def _host_instructions() -> Target:
     triple, cpu = llvm.get_process_triple(), llvm.get_host_cpu_name()
     features = _host_features()
     text = llvm.FeatureMap(features).flatten()
