@@ -243,7 +243,6 @@ class Traced(NDArrayOperatorsMixin):
     argmax = _method(np.argmax)
     argmin = _method(np.argmin)
     argsort = _method(np.argsort)
-    astype = _method(np.astype)
     clip = _method(np.clip)
     conj = conjugate = _method(np.conjugate)
     copy = _method(np.copy)
@@ -268,6 +267,14 @@ class Traced(NDArrayOperatorsMixin):
     trace = _method(np.trace)
     var = _method(np.var)
     fill, partition, put, resize, sort = map(_writing, ("fill", "partition", "put", "resize", "sort"))
+
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
+        """Like the method of arrays: this value in another dtype."""
+        if not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(f"cannot cast {self.type} to {np.dtype(dtype)} according to the rule {casting!r}")
+        return FUNCTIONS[np.astype](self, dtype)
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         """Like ``np.compress`` of this value."""

@@ -4,18 +4,40 @@ Importing this package fills the registry and the dispatch tables. There is no c
 a traced value are NumPy functions, and reach the primitives through the tables like every other NumPy function.
 """
 
-from chainrule.primitives import einsum, elementwise, indexing, linalg, product, random, reduction, shape, special
-from chainrule.primitives.elementwise import stop_gradient
+from chainrule.primitives import (
+    analysis,
+    choice,
+    conversion,
+    einsum,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    product,
+    random,
+    reduction,
+    refused,
+    shape,
+    special,
+    statistics,
+)
+from chainrule.primitives.conversion import stop_gradient
 
 __all__ = [
+    "analysis",
+    "choice",
+    "conversion",
     "einsum",
     "elementwise",
     "indexing",
+    "joining",
     "linalg",
     "product",
     "random",
     "reduction",
+    "refused",
     "shape",
     "special",
+    "statistics",
     "stop_gradient",
 ]

@@ -12,8 +12,9 @@ from chainrule.errors import GraphError, TraceError
 from chainrule.graph.primitive import Primitive, Sample, linear_forward, register
 from chainrule.graph.trace import Traced, apply, implements
 from chainrule.graph.types import ArrayType
-from chainrule.primitives.elementwise import broadcast_shapes, convert
-from chainrule.primitives.reduction import normalize_axes
+from chainrule.primitives.axes import normalize_axes, one_axis
+from chainrule.primitives.broadcasting import broadcast_shapes
+from chainrule.primitives.conversion import INT64, as_array, convert
 
 # -- slices: start, count and step per axis; the step may be negative
 
@@ -265,15 +266,9 @@ def _expand(x: Traced, key: tuple[Any, ...]) -> list[Any]:
 
 
 def _mask_positions(mask: Any, x: Traced, axis: int) -> list[np.ndarray]:
-    known = mask.value if isinstance(mask, Traced) else mask
-    if known is None:
-        raise TraceError(
-            "x[mask]: how many elements a mask picks depends on its values, but only shapes are known here; "
-            "use np.where(mask, x, 0) instead"
-        )
-    if known.ndim == 0 or known.shape != x.shape[axis : axis + known.ndim]:
-        raise GraphError(f"a mask of shape {known.shape} does not fit axis {axis} of an array of shape {x.shape}")
-    return list(np.nonzero(known))
+    if mask.ndim == 0 or mask.shape != x.shape[axis : axis + mask.ndim]:
+        raise GraphError(f"a mask of shape {mask.shape} does not fit axis {axis} of an array of shape {x.shape}")
+    return list(np.nonzero(known(mask, "x[mask]: how many elements a mask picks")))
 
 
 def _position(k: int, size: int, axis: int) -> int:
@@ -293,90 +288,183 @@ def _check_indices(indices: Any, size: int, axis: int) -> None:
 
 
 @implements(np.take)
-def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
-    """Record np.take."""
-    if mode != "raise":
-        raise TraceError(f"np.take(mode={mode!r}) is not supported on traced values; use np.clip on the indices")
-    a = a if isinstance(a, Traced) else np.asarray(a)
-    indices = indices if isinstance(indices, Traced) else np.asarray(indices)
+def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    """A gather along one axis."""
+    a, indices = as_array(a), as_array(indices)
     if axis is None:
         a, axis = np.reshape(a, -1), 0
-    axis = normalize_axes(axis, a.ndim)[0]
+    axis = one_axis(axis, a.ndim)
+    if mode == "clip":
+        indices = np.clip(indices, 0, a.shape[axis] - 1)
+    elif mode == "wrap":
+        indices = np.remainder(indices, a.shape[axis])
+    elif mode != "raise":
+        raise GraphError(f"np.take: mode must be raise, wrap or clip, got {mode!r}")
     _check_indices(indices, a.shape[axis], axis)
-    y = apply(GATHER, a, convert(indices, np.dtype(np.int64)), axes=(axis,))
+    y = apply(GATHER, a, convert(indices, INT64), axes=(axis,))
     return np.moveaxis(y, range(indices.ndim), range(axis, axis + indices.ndim))
 
 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    """Record np.take_along_axis."""
+    """A gather with an index of its own for every element."""
+    arr, indices = as_array(arr), as_array(indices)
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
-    axis = normalize_axes(axis, np.ndim(arr))[0]
+    axis = one_axis(axis, arr.ndim)
+    if indices.ndim != arr.ndim:
+        raise GraphError(f"take_along_axis: indices of shape {indices.shape} for an array of shape {arr.shape}")
+    _check_indices(indices, arr.shape[axis], axis)
     grid: list[Any] = []
-    for k, size in enumerate(np.shape(indices)):
-        shape = [1] * np.ndim(indices)
-        shape[k] = size
-        grid.append(indices if k == axis else np.reshape(np.arange(size), shape))
-    return apply(GATHER, arr, *(convert(k, np.dtype(np.int64)) for k in grid), axes=tuple(range(np.ndim(arr))))
+    for k, size in enumerate(arr.shape):
+        if k == axis:
+            grid.append(convert(indices, INT64))
+        else:
+            grid.append(np.reshape(np.arange(size), [-1 if j == k else 1 for j in range(arr.ndim)]))
+    return apply(GATHER, arr, *grid, axes=tuple(range(arr.ndim)))
+
+
+def known(x: Any, what: str) -> np.ndarray:
+    """The value of something that decides a shape.
+
+    Raises
+    ------
+    TraceError
+        If only its shape is known.
+    """
+    value = x.value if isinstance(x, Traced) else np.asarray(x)
+    if value is None:
+        raise TraceError(f"{what} depends on values, but only shapes are known here; use np.where(mask, x, y) instead")
+    return value
 
 
 @implements(np.nonzero)
 def nonzero(a: Any) -> tuple[np.ndarray, ...]:
-    """np.nonzero of known values: positions are constants."""
-    if a.value is None:
-        raise TraceError(
-            "np.nonzero (or np.where with one argument) depends on values, but only shapes are known here; "
-            "use np.where(mask, x, y) instead"
-        )
-    return np.nonzero(a.value)
+    """Positions of the elements that are not zero, constants."""
+    return np.nonzero(known(a, "np.nonzero (or np.where with one argument)"))
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a: Any) -> np.ndarray:
+    """Positions in the row of all elements, constants."""
+    return np.flatnonzero(known(a, "np.flatnonzero"))
+
+
+@implements(np.argwhere)
+def argwhere(a: Any) -> np.ndarray:
+    """Positions as rows, constants."""
+    return np.argwhere(known(a, "np.argwhere"))
 
 
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    """Record np.compress of a known mask."""
-    mask = condition.value if isinstance(condition, Traced) else np.asarray(condition)
-    if mask is None:
-        raise TraceError("np.compress depends on values, but only shapes are known here; use np.where instead")
-    return np.take(a, np.flatnonzero(mask), axis=axis)
+    """The elements picked by a known mask."""
+    return np.take(a, np.flatnonzero(known(condition, "np.compress")), axis=axis)
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements picked by a known mask, in a row."""
+    return np.take(arr, np.flatnonzero(known(condition, "np.extract")))
+
+
+@implements(np.choose)
+def choose(a: Any, choices: Any) -> Any:
+    """Element by element from one of several arrays."""
+    a, *parts = np.broadcast_arrays(a, *choices)
+    return np.take_along_axis(np.stack(parts), a[None], axis=0)[0]
+
+
+@implements(np.searchsorted)
+def searchsorted(a: Any, v: Any, side: str = "left") -> Any:
+    """Where values would be inserted into a sorted vector: how many of its elements are smaller. Piecewise constant."""
+    before = np.less if side == "left" else np.less_equal
+    return np.sum(before(as_array(a), as_array(v)[..., None]), axis=-1)
+
+
+@implements(np.digitize)
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """In which of known bins values lie. Piecewise constant."""
+    edges = known(bins, "np.digitize: bins that rise or fall")
+    side: Any = "left" if right else "right"
+    if edges.size and edges[0] > edges[-1]:
+        side = "right" if right else "left"
+        return edges.size - np.searchsorted(edges[::-1], x, side=side)
+    return np.searchsorted(edges, x, side=side)
+
+
+@implements(np.isin)
+def isin(element: Any, test_elements: Any, *, invert: bool = False) -> Any:
+    """Which elements are among others."""
+    among = np.any(np.equal(as_array(element)[..., None], np.ravel(as_array(test_elements))), axis=-1)
+    return ~among if invert else among
+
+
+# -- diagonals and triangles
 
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Record np.diagonal as a gather."""
-    first, second = normalize_axes(axis1, a.ndim)[0], normalize_axes(axis2, a.ndim)[0]
+    """A gather."""
+    first, second = one_axis(axis1, a.ndim), one_axis(axis2, a.ndim)
+    if first == second:
+        raise GraphError(f"diagonal: axes {axis1} and {axis2} are the same")
     rows, columns = a.shape[first], a.shape[second]
     count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
-    along = np.arange(count)
-    y = apply(GATHER, a, along + max(-offset, 0), along + max(offset, 0), axes=(first, second))
+    place = np.arange(count)
+    y = apply(GATHER, a, place + max(-offset, 0), place + max(offset, 0), axes=(first, second))
     return np.moveaxis(y, 0, -1)
 
 
 @implements(np.trace)
-def trace_of_matrix(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
-    """Record np.trace, the sum of the diagonal."""
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    """The sum of a diagonal."""
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 @implements(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
-    """Record np.diag: a diagonal of a matrix, or a matrix of a diagonal."""
+    """A diagonal of a matrix, or a matrix with a diagonal."""
     if v.ndim == 2:
         return np.diagonal(v, k)
     if v.ndim != 1:
         raise GraphError(f"diag: needs one or two dimensions, got shape {v.shape}")
     n = v.shape[0] + abs(k)
-    along = np.arange(v.shape[0])
-    return apply(SCATTER_ADD, v, along + max(-k, 0), along + max(k, 0), axes=(0, 1), shape=(n, n))
+    place = np.arange(v.shape[0])
+    return apply(SCATTER_ADD, v, place + max(-k, 0), place + max(k, 0), axes=(0, 1), shape=(n, n))
+
+
+@implements(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    """A matrix with all elements on a diagonal."""
+    return np.diag(np.reshape(v, -1), k)
 
 
 @implements(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
-    """Record np.tril as a choice by position."""
-    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, 0)
+    """The elements on and below a diagonal, zeros above."""
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, np.zeros((), m.dtype))
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
-    """Record np.triu as a choice by position."""
-    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), 0, m)
+    """The elements on and above a diagonal, zeros below."""
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), np.zeros((), m.dtype), m)
+
+
+@implements(np.tril_indices_from)
+def tril_indices_from(arr: Any, k: int = 0) -> Any:
+    """Positions on and below a diagonal, constants."""
+    return np.tril_indices(arr.shape[-2], k, arr.shape[-1])
+
+
+@implements(np.triu_indices_from)
+def triu_indices_from(arr: Any, k: int = 0) -> Any:
+    """Positions on and above a diagonal, constants."""
+    return np.triu_indices(arr.shape[-2], k, arr.shape[-1])
+
+
+@implements(np.diag_indices_from)
+def diag_indices_from(arr: Any) -> Any:
+    """Positions on the diagonal, constants."""
+    return np.diag_indices(arr.shape[0], arr.ndim)

@@ -1,22 +1,24 @@
 """Linear algebra: solve, inverse, determinant, Cholesky factor, norms; stacks of matrices as in NumPy.
 
 Rules: Giles (2008), "Collected matrix derivative results for forward and reverse mode algorithmic differentiation";
-the Cholesky factor after Murray (2016), "Differentiation of the Cholesky decomposition".
+the Cholesky factor after Murray (2016), "Differentiation of the Cholesky decomposition". Norms have derivative 0 at 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.errors import GraphError, TraceError
 from chainrule.graph.primitive import Primitive, Sample, register, zero_forward, zero_reverse
-from chainrule.graph.trace import Traced, apply, implements
+from chainrule.graph.trace import apply, implements
 from chainrule.graph.types import ArrayType
-from chainrule.primitives.elementwise import broadcast_shapes, convert, operand_dtypes, unbroadcast
-from chainrule.primitives.reduction import normalize_axes
+from chainrule.primitives.axes import normalize_axes
+from chainrule.primitives.broadcasting import broadcast_shapes, unbroadcast
+from chainrule.primitives.conversion import as_float, convert, operand_dtypes
+from chainrule.primitives.statistics import root
 
 
 def _square(name: str, a: ArrayType) -> None:
@@ -55,7 +57,7 @@ def _solve_reverse(i: int, g: Any, out: Any, a: Any, b: Any) -> Any:
 def _solve_forward(tangents: Any, out: Any, a: Any, b: Any) -> Any:
     da, db = tangents
     right = db if da is None else -(da @ out) if db is None else db - da @ out
-    return None if right is None else apply(SOLVE, a, np.broadcast_to(right, out.shape))
+    return apply(SOLVE, a, np.broadcast_to(right, out.shape))
 
 
 def _solve_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -63,22 +65,22 @@ def _solve_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((a, rng.normal(size=(*a.shape[:-1], 2))))
 
 
-SOLVE = register(
+SOLVE: Primitive = register(
     Primitive(
-        "solve",
-        "linalg",
-        "{0}⁻¹ {1}",
-        _solve_infer,
-        np.linalg.solve,
-        _solve_reverse,
-        _solve_forward,
-        "library",
-        _solve_samples,
+        name="solve",
+        family="linalg",
+        formula="{0}⁻¹ {1}",
+        infer=_solve_infer,
+        numpy=np.linalg.solve,
+        reverse=_solve_reverse,
+        forward=_solve_forward,
+        lowering="library",
+        samples=_solve_samples,
     )
 )
 
 
-def _unary(
+def _of_matrix(
     name: str,
     numpy: Callable[..., Any],
     formula: str,
@@ -91,22 +93,13 @@ def _unary(
         _square(name, a)
         return ArrayType(shape(a), a.dtype)
 
-    return register(
-        Primitive(
-            name,
-            "linalg",
-            formula,
-            infer,
-            numpy,
-            reverse,
-            forward,
-            "library",
-            lambda rng: (Sample((a,)) for a in _matrices(rng, positive)),
-        )
-    )
+    def samples(rng: np.random.Generator) -> Iterator[Sample]:
+        return (Sample((a,)) for a in _matrices(rng, positive))
+
+    return register(Primitive(name, "linalg", formula, infer, numpy, reverse, forward, "library", samples))
 
 
-INV = _unary(
+INV = _of_matrix(
     "inv",
     np.linalg.inv,
     "{0}⁻¹",
@@ -115,23 +108,49 @@ INV = _unary(
     lambda tangents, out, a: -(out @ tangents[0] @ out),
 )
 
+# -- determinants
 
-def _lift_scalar(x: Any) -> Any:
-    return x[..., None, None]
+#: up to this size cofactors are determinants of minors: exact at singular matrices too, to every order
+_MINORS_UP_TO = 6
 
 
+def _cofactors(a: Any, det: Any) -> Any:
+    """The derivative of the determinant: ``det(A) A⁻ᵀ``, written with minors where they are few."""
+    n = a.shape[-1]
+    if n > _MINORS_UP_TO:
+        return det[..., None, None] * _t(np.linalg.inv(a))
+    others = np.array([[k for k in range(n) if k != i] for i in range(n)], dtype=np.int64).reshape(n, n - 1 if n else 0)
+    minors = a[..., others[:, None, :, None], others[None, :, None, :]]
+    signs = (1.0 - 2.0 * (np.add.outer(np.arange(n), np.arange(n)) % 2)).astype(a.dtype)
+    return signs * apply(DET, minors)
+
+
+def _trace_product(a: Any, b: Any) -> Any:
+    return np.sum(a * b, axis=(-1, -2))
+
+
+DET: Primitive = _of_matrix(
+    "det",
+    np.linalg.det,
+    "det {0}",
+    lambda a: a.shape[:-2],
+    lambda i, g, out, a: g[..., None, None] * _cofactors(a, out),
+    lambda tangents, out, a: _trace_product(_cofactors(a, out), tangents[0]),
+)
 # the logarithm of |det a|: its derivative is the inverse transposed
-LOGABSDET = _unary(
+LOGABSDET = _of_matrix(
     "logabsdet",
     lambda a: np.linalg.slogdet(a)[1],
     "log |det {0}|",
     lambda a: a.shape[:-2],
-    lambda i, g, out, a: _lift_scalar(g) * _t(np.linalg.inv(a)),
-    lambda tangents, out, a: np.sum(_t(np.linalg.inv(a)) * tangents[0], axis=(-1, -2)),
+    lambda i, g, out, a: g[..., None, None] * _t(np.linalg.inv(a)),
+    lambda tangents, out, a: _trace_product(_t(np.linalg.inv(a)), tangents[0]),
 )
-SIGNDET = _unary(
+SIGNDET = _of_matrix(
     "signdet", lambda a: np.linalg.slogdet(a)[0], "sign det {0}", lambda a: a.shape[:-2], zero_reverse, zero_forward
 )
+
+# -- Cholesky factor
 
 
 def _phi(a: Any) -> Any:
@@ -152,8 +171,8 @@ def _cholesky_forward(tangents: Any, out: Any, a: Any) -> Any:
     return out @ _phi(middle)
 
 
-# reads the lower triangle of a symmetric matrix; the derivative is taken over symmetric perturbations
-CHOLESKY = _unary(
+# of the symmetric part of a: at symmetric matrices NumPy's factor, and a derivative that is symmetric too
+CHOLESKY = _of_matrix(
     "cholesky",
     lambda a: np.linalg.cholesky(0.5 * (a + np.swapaxes(a, -1, -2))),
     "chol {0}",
@@ -167,15 +186,10 @@ CHOLESKY = _unary(
 # -- NumPy's functions
 
 
-def _real(a: Any) -> Any:
-    a = a if isinstance(a, Traced) else np.asarray(a)
-    return a if a.dtype.kind == "f" else convert(a, np.dtype(np.float64))
-
-
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
-    """Record np.linalg.solve; a right-hand side of one dimension is a vector."""
-    a, b = _real(a), _real(b)
+    """Solution of linear equations; a right-hand side of one dimension is a vector."""
+    a, b = as_float(a), as_float(b)
     left, right = operand_dtypes(np.multiply, (a, b))
     a, b = convert(a, left), convert(b, right)
     if b.ndim == 1:
@@ -185,48 +199,57 @@ def solve(a: Any, b: Any) -> Any:
 
 @implements(np.linalg.inv)
 def inv(a: Any) -> Any:
-    """Record np.linalg.inv."""
-    return apply(INV, _real(a))
+    """Inverse."""
+    return apply(INV, as_float(a))
+
+
+class SlogDet(NamedTuple):
+    """Sign and logarithm of the absolute value of a determinant."""
+
+    sign: Any
+    logabsdet: Any
 
 
 @implements(np.linalg.slogdet)
-def slogdet(a: Any) -> tuple[Any, Any]:
-    """Record np.linalg.slogdet as sign and logarithm."""
-    return apply(SIGNDET, _real(a)), apply(LOGABSDET, _real(a))
+def slogdet(a: Any) -> SlogDet:
+    """Sign and logarithm of the determinant; the sign is piecewise constant."""
+    a = as_float(a)
+    return SlogDet(apply(SIGNDET, a), apply(LOGABSDET, a))
 
 
 @implements(np.linalg.det)
 def det(a: Any) -> Any:
-    """Record np.linalg.det as sign · exp(log |det|).
-
-    At a singular matrix the derivative (the cofactors) is not finite in this form.
-    """
-    a = _real(a)
-    if a.shape[-1] == 2 == a.shape[-2]:
-        return a[..., 0, 0] * a[..., 1, 1] - a[..., 0, 1] * a[..., 1, 0]
-    return apply(SIGNDET, a) * np.exp(apply(LOGABSDET, a))
+    """Determinant; its derivative is exact at singular matrices too, up to 6 rows."""
+    return apply(DET, as_float(a))
 
 
 @implements(np.linalg.cholesky)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    """Record np.linalg.cholesky."""
-    factor = apply(CHOLESKY, _real(a))
+    """Cholesky factor of the symmetric part."""
+    factor = apply(CHOLESKY, as_float(a))
     return _t(factor) if upper else factor
 
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Record np.linalg.norm: vector norms, and the Frobenius norm of matrices. The derivative at zero is zero."""
-    x = _real(x)
-    if (axis is None and ord is None) or (axis is None and x.ndim in (1, 2)):
-        axis = tuple(range(x.ndim))
+    """Vector norms, and the norms of matrices that need no singular values; derivative 0 at 0."""
+    x = as_float(x)
     axes = normalize_axes(axis, x.ndim)
-    if len(axes) == 2 and ord not in (None, "fro"):
-        raise TraceError(f"np.linalg.norm(ord={ord!r}) of matrices is not supported on traced values; use 'fro'")
-    if ord in (None, 2, "fro"):
-        total = np.sum(np.square(x), axis=axes, keepdims=keepdims)
-        zero = total == 0.0
-        return np.where(zero, 0.0, np.sqrt(np.where(zero, 1.0, total)))
+    if axis is None and ord is not None and x.ndim not in (1, 2):
+        raise GraphError(f"np.linalg.norm(ord={ord!r}) needs one or two axes, got shape {x.shape}")
+    if len(axes) == 2 and ord is not None:
+        pair = axes if axis is None else tuple(k % x.ndim for k in axis)
+        return _matrix_norm(x, ord, pair, keepdims)
+    if len(axes) > 2 and axis is not None:
+        raise GraphError(f"np.linalg.norm needs one or two axes, got {axis}")
+    return _vector_norm(x, 2 if ord is None else ord, axes, keepdims)
+
+
+def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    if isinstance(ord, str):
+        raise TraceError(f"np.linalg.norm(ord={ord!r}) is not a norm of vectors; use a number")
+    if ord == 2:
+        return root(np.sum(np.square(x), axis=axes, keepdims=keepdims))
     if ord == 1:
         return np.sum(np.absolute(x), axis=axes, keepdims=keepdims)
     if ord == np.inf:
@@ -235,15 +258,40 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return np.min(np.absolute(x), axis=axes, keepdims=keepdims)
     if ord == 0:
         return np.sum(np.not_equal(x, 0.0).astype(x.dtype), axis=axes, keepdims=keepdims)
-    if isinstance(ord, str):
-        raise TraceError(f"np.linalg.norm(ord={ord!r}) is not supported on traced values; use 'fro' or a number")
-    return np.power(np.sum(np.power(np.absolute(x), ord), axis=axes, keepdims=keepdims), 1.0 / ord)
+    total = np.sum(np.power(np.absolute(x), float(ord)), axis=axes, keepdims=keepdims)
+    zero = np.equal(total, 0.0)
+    return np.where(zero, 0.0, np.power(np.where(zero, 1.0, total), 1.0 / ord))
+
+
+def _matrix_norm(x: Any, ord: Any, pair: tuple[int, ...], keepdims: bool) -> Any:
+    if ord == "fro":
+        return _vector_norm(x, 2, pair, keepdims)
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise TraceError(f"np.linalg.norm(ord={ord!r}) of matrices is not supported on traced values; use 'fro'")
+    rows, columns = pair
+    inner, outer = (rows, columns) if abs(ord) == 1 else (columns, rows)
+    sums = np.sum(np.absolute(x), axis=inner, keepdims=True)
+    result = np.max(sums, axis=outer, keepdims=True) if ord > 0 else np.min(sums, axis=outer, keepdims=True)
+    return result if keepdims else np.squeeze(result, pair)
+
+
+@implements(np.linalg.vector_norm)
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """Vector norms over any axes."""
+    x = as_float(x)
+    return _vector_norm(x, ord, normalize_axes(axis, x.ndim), keepdims)
+
+
+@implements(np.linalg.matrix_norm)
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """Norms of the matrices in the last two axes."""
+    return _matrix_norm(as_float(x), ord, (x.ndim - 2, x.ndim - 1), keepdims)
 
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
-    """Record np.linalg.matrix_power by repeated squaring."""
-    a = np.linalg.inv(a) if n < 0 else _real(a)
+    """Repeated squaring."""
+    a = np.linalg.inv(a) if n < 0 else a
     n, result = abs(int(n)), None
     while n:
         if n % 2:
@@ -252,3 +300,24 @@ def matrix_power(a: Any, n: int) -> Any:
         if n:
             a = a @ a
     return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) if result is None else result
+
+
+@implements(np.linalg.multi_dot)
+def multi_dot(arrays: Any) -> Any:
+    """A chain of products, from left to right."""
+    result = arrays[0]
+    for each in arrays[1:]:
+        result = np.dot(result, each)
+    return result
+
+
+@implements(np.linalg.diagonal)
+def diagonal(x: Any, /, *, offset: int = 0) -> Any:
+    """Diagonals of the matrices in the last two axes."""
+    return np.diagonal(x, offset, -2, -1)
+
+
+@implements(np.linalg.trace)
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    """Traces of the matrices in the last two axes."""
+    return np.trace(x, offset, -2, -1, dtype)

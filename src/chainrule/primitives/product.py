@@ -9,10 +9,11 @@ import numpy as np
 
 from chainrule.errors import GraphError, TraceError
 from chainrule.graph.primitive import Primitive, Sample, register
-from chainrule.graph.trace import UFUNCS, Traced, apply, implements
+from chainrule.graph.trace import UFUNCS, apply, implements
 from chainrule.graph.types import ArrayType
-from chainrule.primitives.elementwise import broadcast_shapes, convert, operand_dtypes, reject_options, unbroadcast
-from chainrule.primitives.reduction import normalize_axes
+from chainrule.primitives.axes import one_axis
+from chainrule.primitives.broadcasting import broadcast_shapes, unbroadcast
+from chainrule.primitives.conversion import as_array, convert, operand_dtypes
 
 
 def _infer(a: ArrayType, b: ArrayType) -> ArrayType:
@@ -21,7 +22,8 @@ def _infer(a: ArrayType, b: ArrayType) -> ArrayType:
     inner = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
     if inner[0] != inner[1]:
         raise GraphError(
-            f"matmul: shapes {a.shape} and {b.shape} do not fit, {inner[0]} columns on the left against {inner[1]} rows on the right"
+            f"matmul: shapes {a.shape} and {b.shape} do not fit, "
+            f"{inner[0]} columns on the left against {inner[1]} rows on the right"
         )
     if a.dtype != b.dtype:
         raise GraphError(f"matmul: operands {a} and {b} must have one dtype")
@@ -77,26 +79,38 @@ MATMUL = register(
 
 
 def _operands(a: Any, b: Any) -> tuple[Any, Any]:
-    a = a if isinstance(a, Traced) else np.asarray(a)
-    b = b if isinstance(b, Traced) else np.asarray(b)
+    a, b = as_array(a), as_array(b)
     left, right = operand_dtypes(np.multiply, (a, b))
     return convert(a, left), convert(b, right)
 
 
-def _matmul(a: Any, b: Any, **options: Any) -> Any:
-    reject_options(np.matmul, options)
+@implements(np.linalg.matmul)
+def matmul(a: Any, b: Any, /) -> Any:
+    """Matrix product."""
     return apply(MATMUL, *_operands(a, b))
 
 
-UFUNCS[np.matmul] = _matmul
-UFUNCS[np.vecdot] = lambda a, b: np.sum(a * b, axis=-1)
+def vecdot(a: Any, b: Any) -> Any:
+    """Inner products of the vectors in the last axes."""
+    a, b = _operands(a, b)
+    return np.sum(a * b, axis=-1, dtype=a.dtype)
+
+
+UFUNCS[np.matmul] = matmul
+UFUNCS[np.vecdot] = vecdot
 UFUNCS[np.matvec] = lambda a, b: np.squeeze(np.matmul(a, np.expand_dims(b, -1)), -1)
 UFUNCS[np.vecmat] = lambda a, b: np.squeeze(np.matmul(np.expand_dims(a, -2), b), -2)
 
 
+@implements(np.linalg.vecdot)
+def linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """Inner products of the vectors along an axis."""
+    return vecdot(np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1))
+
+
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    """Record np.dot: the last axis of a against the last but one of b."""
+    """The last axis of a against the last but one of b."""
     a, b = _operands(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
@@ -107,7 +121,7 @@ def dot(a: Any, b: Any) -> Any:
 
 @implements(np.inner)
 def inner(a: Any, b: Any, /) -> Any:
-    """Record np.inner."""
+    """Inner products of the last axes."""
     a, b = _operands(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
@@ -116,21 +130,21 @@ def inner(a: Any, b: Any, /) -> Any:
 
 @implements(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
-    """Record np.vdot."""
+    """Inner product of all elements."""
     a, b = _operands(a, b)
     return np.reshape(a, -1) @ np.reshape(b, -1)
 
 
-@implements(np.outer)
+@implements(np.outer, np.linalg.outer)
 def outer(a: Any, b: Any) -> Any:
-    """Record np.outer."""
+    """Outer product of all elements."""
     a, b = _operands(a, b)
     return np.reshape(a, (-1, 1)) * np.reshape(b, (1, -1))
 
 
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
-    """Record np.kron."""
+    """Kronecker product."""
     a, b = _operands(a, b)
     n = max(a.ndim, b.ndim)
     a = np.reshape(a, (1,) * (n - a.ndim) + a.shape)
@@ -141,28 +155,29 @@ def kron(a: Any, b: Any) -> Any:
     return np.reshape(product, tuple(p * q for p, q in zip(a.shape, b.shape, strict=True)))
 
 
-@implements(np.cross)
+@implements(np.cross, np.linalg.cross)
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
-    """Record np.cross of vectors in three dimensions."""
-    if axis is not None or (axisa, axisb, axisc) != (-1, -1, -1):
-        raise TraceError("np.cross(axis=...) is not supported on traced values; move the axis to the end")
-    if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
-        raise TraceError(f"np.cross needs vectors of length 3, got shapes {np.shape(a)} and {np.shape(b)}")
+    """Cross products of vectors in three dimensions."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
     a, b = _operands(a, b)
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise TraceError(f"np.cross needs vectors of length 3, got shapes {a.shape} and {b.shape}")
     ahead, behind = [1, 2, 0], [2, 0, 1]
-    return a[..., ahead] * b[..., behind] - a[..., behind] * b[..., ahead]
+    return np.moveaxis(a[..., ahead] * b[..., behind] - a[..., behind] * b[..., ahead], -1, axisc)
 
 
-@implements(np.tensordot)
+@implements(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Record np.tensordot as one matrix product."""
+    """One matrix product."""
     a, b = _operands(a, b)
     if isinstance(axes, (int, np.integer)):
         left, right = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
     else:
         left, right = ([k] if np.ndim(k) == 0 else list(k) for k in axes)
-    left = [normalize_axes(k, a.ndim)[0] for k in left]
-    right = [normalize_axes(k, b.ndim)[0] for k in right]
+    left = [one_axis(k, a.ndim) for k in left]
+    right = [one_axis(k, b.ndim) for k in right]
     if [a.shape[k] for k in left] != [b.shape[k] for k in right]:
         raise GraphError(f"tensordot: shapes {a.shape} and {b.shape} do not fit along axes {left} and {right}")
     rows = [k for k in range(a.ndim) if k not in left]
