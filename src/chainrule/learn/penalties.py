@@ -48,6 +48,9 @@ class Penalty(Record, ABC, kind="penalty"):
     def __post_init__(self) -> None:
         number(self, "strength", 0)
 
+    def __add__(self, other: Penalty | Sum) -> Sum:
+        return Sum((self,)) + other
+
     @staticmethod
     @abstractmethod
     def value(theta: Any, where: Any, strength: Any) -> Any:
@@ -68,6 +71,18 @@ class Penalty(Record, ABC, kind="penalty"):
         -------
         array, shape (n,)
         """
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Penalties added up: ``L1(0.1) + L2(0.01)`` is the elastic net (Zou & Hastie 2005)."""
+
+    parts: tuple[Penalty, ...]
+
+    def __add__(self, other: Penalty | Sum) -> Sum:
+        if not isinstance(other, (Penalty, Sum)):
+            return NotImplemented
+        return Sum(self.parts + (other.parts if isinstance(other, Sum) else (other,)))
 
 
 class SmoothPenalty(Penalty, abstract=True):
@@ -278,7 +293,7 @@ class _Groups:
 
     def scale(self, x: Any, per_group: Any) -> Any:
         """x times its group's number; elements of no group stay as they are."""
-        return x * self.spread(per_group, 1.0)
+        return x * self.spread(per_group, 1.0) + 0.0  # no -0
 
 
 def _diagonal_prox(u: Any, step: Any, groups: _Groups, strength: Any) -> Any:
@@ -302,7 +317,7 @@ def _diagonal_prox(u: Any, step: Any, groups: _Groups, strength: Any) -> Any:
     r = np.where(kept, r, 0.0)
     shifted = groups.spread(r, 1.0) + threshold
     factor = groups.spread(r, 1.0) / np.where(shifted > 0.0, shifted, 1.0)
-    return np.where(groups.member, u * factor, u)
+    return np.where(groups.member, u * factor + 0.0, u)
 
 
 def optimality_residual(penalty: Penalty, theta: Any, grad: Any, where: Any = None) -> float:
@@ -335,5 +350,6 @@ __all__ = [
     "Penalty",
     "ProximalPenalty",
     "SmoothPenalty",
+    "Sum",
     "optimality_residual",
 ]

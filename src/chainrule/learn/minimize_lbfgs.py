@@ -1,0 +1,150 @@
+"""L-BFGS for `minimize`: SciPy's L-BFGS-B, exact zeros under L1, and Newton steps to the last digits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.calculus.curvature import DENSE_LIMIT, dense_matrix
+from chainrule.learn.minimize_objective import Objective
+from chainrule.learn.minimize_search import ROUNDING, Limits, Stop, Tracker, diverged, evaluate
+from chainrule.learn.optimizers import LBFGS
+
+
+class _Split:
+    """θ in variables that L-BFGS-B can handle: with L1, ``θ = p − n`` where ``p, n ≥ 0`` and ``|θ| = p + n``.
+
+    The kink becomes two bounds, and a parameter whose variables are both at their bound is zero exactly (Schmidt, Fung
+    & Rosales 2007, "Fast optimization methods for L1 regularization").
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective, self.size = objective, objective.size
+        self.slope = np.zeros(self.size)  # of the penalty, per element
+        for p in objective.proximal:
+            self.slope[p.members] = p.penalty.strength
+        self.kinked = self.slope > 0
+
+    @property
+    def bounds(self) -> list[tuple[float | None, None]] | None:
+        if not self.kinked.any():
+            return None
+        return [(0.0 if k else None, None) for k in self.kinked] + [(0.0, None)] * int(self.kinked.sum())
+
+    def variables(self, theta: np.ndarray) -> np.ndarray:
+        first = np.where(self.kinked, np.maximum(theta, 0.0), theta)
+        return np.concatenate([first, np.maximum(-theta[self.kinked], 0.0)])
+
+    def theta(self, variables: np.ndarray) -> np.ndarray:
+        theta = variables[: self.size].copy()
+        theta[self.kinked] -= variables[self.size :]
+        return theta
+
+    def value(self, smooth: float, variables: np.ndarray) -> float:
+        slope = np.concatenate([self.slope, self.slope[self.kinked]])
+        return smooth + float(slope[slope > 0] @ variables[slope > 0])
+
+    def gradient(self, gradient: np.ndarray) -> np.ndarray:
+        return np.concatenate([gradient + self.slope, (self.slope - gradient)[self.kinked]])
+
+
+def lbfgs(objective: Objective, theta: np.ndarray, method: LBFGS, limits: Limits, track: Tracker) -> Stop:
+    """L-BFGS-B on the whole objective, then Newton steps where the values no longer tell points apart."""
+    from scipy.optimize import fmin_l_bfgs_b
+
+    split = _Split(objective)
+    value, _, norm = evaluate(objective, theta)
+    if not (np.isfinite(value) and np.isfinite(norm)):
+        return diverged(track, objective.fault(theta), value)
+    track.add(theta, value, norm)
+    if norm <= limits.tol:
+        return Stop(theta, value, norm, "gradient", 0)
+    if limits.max_iter == 0:
+        return track.stop("limit")
+    center, level = split.variables(theta), value  # the current iterate
+
+    def fun(z: np.ndarray) -> tuple[float, np.ndarray]:
+        smooth, gradient, _ = objective.evaluate(split.theta(z))
+        if np.isfinite(smooth) and np.isfinite(gradient).all():
+            return split.value(smooth, z), split.gradient(gradient)
+        if smooth == -np.inf:
+            return -1e308, np.zeros_like(z)
+        # outside the domain: a bowl around the current iterate sends the line search back
+        d = z - center
+        rise = max(1.0, abs(level))
+        return level + rise, d * (2.0 * rise / max(float(d @ d), 1e-300))
+
+    def after_iteration(z: np.ndarray) -> None:
+        nonlocal center, level
+        point = split.theta(z)
+        center = z.copy()
+        level, _, norm = evaluate(objective, point)
+        track.add(point, level, norm)
+
+    z, _, _ = fmin_l_bfgs_b(
+        fun,
+        split.variables(theta),
+        bounds=split.bounds,
+        m=method.memory,
+        factr=0.0,
+        pgtol=limits.tol / float(np.sqrt(objective.size)),
+        maxfun=20 * limits.max_iter + 100,
+        maxiter=limits.max_iter,
+        maxls=40,
+        callback=after_iteration,
+    )
+    theta = split.theta(z)
+    value, _, norm = evaluate(objective, theta)
+    if value <= -1e300 or not np.isfinite(value):
+        return diverged(track, "", -np.inf)
+    if norm > limits.tol and track.n_iter >= limits.max_iter:
+        return track.stop("limit")
+    return finish(objective, theta, limits, track)
+
+
+def finish(objective: Objective, theta: np.ndarray, limits: Limits, track: Tracker) -> Stop:
+    """Newton steps on the elements that are off the kinks, as long as they shrink the gradient.
+
+    A line search compares values, which agree to rounding once θ is within about √ε of the minimum; the gradient still
+    tells points apart there.
+    """
+    value, gradient, norm = evaluate(objective, theta)
+    while norm > limits.tol:
+        free = objective.free(theta)
+        if not free.any() or int(free.sum()) > DENSE_LIMIT:
+            break
+        step = _newton_step(objective, theta, gradient, free)
+        if step is None:
+            break
+        new = theta + step
+        if any((np.sign(new[p.members]) * np.sign(theta[p.members]) < 0).any() for p in objective.proximal):
+            break  # the step crosses a kink
+        new_value, new_gradient, new_norm = evaluate(objective, new)
+        if not new_norm < norm or new_value > value + 1e3 * ROUNDING * abs(value):
+            break
+        improved = new_norm < 0.5 * norm
+        theta, value, gradient, norm = new, new_value, new_gradient, new_norm
+        track.add(theta, value, norm)
+        if not improved:
+            break
+    return Stop(theta, value, norm, "gradient" if norm <= limits.tol else "precision", track.n_iter)
+
+
+def _newton_step(objective: Objective, theta: np.ndarray, gradient: np.ndarray, free: np.ndarray) -> Any:
+    """``−H⁻¹ ∇(J + P)`` on the free elements, where H is positive definite; else ``None``."""
+    from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+    hessian = dense_matrix(objective.hessian_on(theta, free), int(free.sum()))
+    if not np.isfinite(hessian).all():
+        return None
+    scale = np.sqrt(np.abs(np.diag(hessian)))  # parameters of very different size
+    scale = np.where(scale > 0, scale, 1.0)
+    try:
+        factor = cho_factor(hessian / np.outer(scale, scale))
+    except LinAlgError:
+        return None
+    residual = objective.residual(theta, gradient, objective.strengths)[free]
+    step = np.zeros_like(theta)
+    step[free] = -cho_solve(factor, residual / scale) / scale
+    return step
