@@ -18,11 +18,11 @@ from chainrule.errors import OptionError
 from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam, AdamW, Optimizer, RMSProp
 from chainrule.learn.training import Curves, Rows, Training, diagnose
 from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, split_rows
-from chainrule.models.inputs import Inputs, MatrixInputs, Target
-from chainrule.models.model import Model
-from chainrule.models.table import TableInputs, is_table
+from chainrule.models.inputs import Inputs, Scaling, log_scale
+from chainrule.models.table import is_table, table_inputs
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import Distribution, Output
+from chainrule.tables import TargetEncoder
 
 #: optimisers by the names scikit-learn users know
 _OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
@@ -53,7 +53,7 @@ class FeedForwardEstimator(BaseEstimator):
         """The output distribution for an encoded target."""
 
     @abstractmethod
-    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> Target:
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> TargetEncoder:
         """The target's description, from the training rows."""
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
@@ -153,19 +153,14 @@ class FeedForwardEstimator(BaseEstimator):
         X, _ = validate_data(self, X, y, reset=reset, multi_output=True, **options)
         return X
 
+    _scaling: Scaling = "robust"
+
     def _fit_inputs(self, table: Any, weights: np.ndarray) -> Inputs:
         if is_table(table):
-            return TableInputs.fit(table, weights)
-        names = getattr(self, "feature_names_in_", None)
-        if not self._standardises():
-            n = table.shape[1]
-            return MatrixInputs(np.zeros(n), np.ones(n), (), tuple(names) if names is not None else _numbered(n))
-        return MatrixInputs.fit(table, weights, names)
+            return table_inputs(table, weights, self._scaling)
+        return Inputs.of_matrix(table, weights, getattr(self, "feature_names_in_", None), self._scaling)
 
-    def _standardises(self) -> bool:
-        return True
-
-    def _rows(self, inputs: Inputs, target: Target, table: Any, codes: np.ndarray, weights: np.ndarray) -> Rows:
+    def _rows(self, inputs: Inputs, target: TargetEncoder, table: Any, codes: np.ndarray, weights: np.ndarray) -> Rows:
         with np.errstate(all="ignore"):
             x = np.asarray(inputs.encode(inputs.arrays(table)))
         return Rows.of(x, target.standardise(codes), weights, self.dtype)
@@ -253,10 +248,10 @@ class FeedForwardEstimator(BaseEstimator):
 
         return say
 
-    def _finish(self, inputs: Inputs, target: Target) -> None:
+    def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
         first = self.trainings_[0]
         self.model_ = finish(first.network, inputs, target, self.trainings_, {})
-        shift = target.log_scale if self.model_.output.scales_target else 0.0
+        shift = log_scale(target) if self.model_.output.scales_target else 0.0
         self.loss_curve_ = [v + shift for v in first.curves.training]
         self.validation_loss_curve_ = [v + shift for v in first.curves.validation] or None
         self.best_loss_ = first.best_loss + shift
@@ -267,7 +262,7 @@ class FeedForwardEstimator(BaseEstimator):
         self.coefs_ = [v.copy() for k, v in pieces.items() if k.endswith(".weight")]
         self.intercepts_ = [v.copy() for k, v in pieces.items() if k.endswith(".bias")]
         self.n_layers_ = len(first.network.layers) + 2
-        self.n_outputs_ = target.n_columns
+        self.n_outputs_ = len(target.names)
 
     # -- prediction
 
@@ -309,10 +304,6 @@ def check_number(name: str, value: Any, low: float, whole: bool) -> None:
     kind = Integral if whole else Real
     if isinstance(value, bool) or not isinstance(value, kind) or not value >= low or not np.isfinite(float(value)):
         raise OptionError(f"{name} must be a {'whole ' if whole else ''}number >= {low}, got {value!r}")
-
-
-def _numbered(n: int) -> tuple[str, ...]:
-    return tuple(f"x{k}" for k in range(n))
 
 
 def _take(table: Any, rows: np.ndarray) -> Any:

@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.regressor import named_output
-from chainrule.models.inputs import Target
+from chainrule.models.inputs import class_target
 from chainrule.outputs import Bernoulli, Categorical, Output
+from chainrule.tables import TargetEncoder
 
 
 class FeedForwardClassifier(ClassifierMixin, FeedForwardEstimator):
@@ -197,10 +198,10 @@ class FeedForwardClassifier(ClassifierMixin, FeedForwardEstimator):
             raise OptionError(f"output {output.name} takes two classes, y has {n}; use output='categorical'")
         return output.for_target(n) if output.kind == "classes" else output
 
-    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> Target:
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> TargetEncoder:
         if self._multilabel:
-            return Target.of_classes([f"y{k}" for k in range(y.shape[1])], [[0, 1]] * y.shape[1])
-        return Target.of_classes(["y"], [self.classes_.tolist()])
+            return class_target([f"y{k}" for k in range(y.shape[1])], [[0, 1]] * y.shape[1])
+        return class_target(["y"], [self.classes_.tolist()])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

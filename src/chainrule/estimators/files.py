@@ -42,17 +42,17 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def estimator_of(model: Model) -> FeedForwardEstimator:
     """A fitted estimator around a model."""
-    default = "FeedForwardRegressor" if model.target.classes is None else "FeedForwardClassifier"
+    default = "FeedForwardRegressor" if model.target.task == "numeric" else "FeedForwardClassifier"
     estimator = _KINDS.get(str(model.facts.get("estimator")), _KINDS[default])()
     estimator.model_ = model
     estimator.n_features_in_ = len(model.inputs.columns)
     if model.inputs.named:
         estimator.feature_names_in_ = np.asarray(model.inputs.columns, dtype=object)
-    estimator.n_outputs_ = model.target.n_columns
-    if model.target.classes is not None:
-        several = model.target.n_columns > 1
+    estimator.n_outputs_ = len(model.target.names)
+    if model.target.task != "numeric":
+        several = len(model.target.names) > 1
         estimator._multilabel = several
-        estimator.classes_ = np.arange(model.target.n_columns) if several else np.asarray(model.target.classes[0])
+        estimator.classes_ = np.arange(len(model.target.names)) if several else np.asarray(model.target.classes[0])
     else:
-        estimator._one_dimensional = model.target.n_columns == 1
+        estimator._one_dimensional = len(model.target.names) == 1
     return estimator

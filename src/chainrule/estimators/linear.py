@@ -21,9 +21,10 @@ the same with an L1 penalty                  ``LogisticRegression(l1=1 / (c*n))`
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from chainrule.estimators.base import FeedForwardEstimator, check_number
@@ -31,8 +32,9 @@ from chainrule.estimators.classifier import FeedForwardClassifier
 from chainrule.estimators.regressor import FeedForwardRegressor
 from chainrule.learn.optimizers import LBFGS, Optimizer
 from chainrule.models.fit import FitOptions
-from chainrule.models.inputs import Inputs, MatrixInputs, Target
+from chainrule.models.inputs import Inputs, Scaling
 from chainrule.outputs import Gaussian, Output
+from chainrule.tables import Encoder, Numeric, TargetEncoder
 
 
 class _Linear(FeedForwardEstimator):
@@ -56,37 +58,33 @@ class _Linear(FeedForwardEstimator):
     def _optimizer(self) -> Optimizer:
         return LBFGS(memory=30)
 
+    _scaling: Scaling = "standard"
+
     def _fit_inputs(self, table: Any, weights: np.ndarray) -> Inputs:
         inputs = super()._fit_inputs(table, weights)
-        if not self.fit_intercept and isinstance(inputs, MatrixInputs):  # without intercept nothing may be centred
-            return replace(inputs, location=np.zeros_like(inputs.location))
-        return inputs
+        return inputs if self.fit_intercept else dataclasses.replace(inputs, encoder=without_centers(inputs.encoder))
 
     def _options(self, seed: int, inputs: Inputs) -> FitOptions:
         check_number("l1", self.l1, 0, False)
         check_number("l2", self.l2, 0, False)
         options = super()._options(seed, inputs)
-        options = replace(options, intercept=bool(self.fit_intercept))
-        if self.standardize or not isinstance(inputs, MatrixInputs):
+        options = dataclasses.replace(options, intercept=bool(self.fit_intercept))
+        if self.standardize:
             return options
-        scale = np.concatenate([inputs.scale, np.ones(len(inputs.marked))])
-        return replace(options, raw_units=(scale, self._target_scale))
+        return dataclasses.replace(options, raw_units=(affine(inputs.encoder)[1], self._target_scale))
 
-    def _finish(self, inputs: Inputs, target: Target) -> None:
+    def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
         super()._finish(inputs, target)
         training = self.trainings_[0]
         pieces = training.layout.unflatten(training.theta)
         weight, bias = pieces["output.weight"].T, pieces["output.bias"]  # (n_raw, n_inputs)
-        if isinstance(inputs, MatrixInputs):
-            scale = np.concatenate([inputs.scale, np.ones(len(inputs.marked))])
-            location = np.concatenate([inputs.location, np.zeros(len(inputs.marked))])
-        else:
-            scale, location = np.ones(weight.shape[1]), np.zeros(weight.shape[1])
-        coefficients = weight / scale * target.scale[:1, None]
-        intercept = bias * target.scale[:1] - coefficients @ location
-        if target.classes is None:
-            intercept = intercept + target.location
-        elif len(intercept) > 1 and target.n_columns == 1:  # softmax does not see a common shift
+        location, scale = affine(inputs.encoder)
+        target_scale, target_center = np.array(target.scale), np.array(target.center)
+        coefficients = weight / scale * target_scale[:1, None]
+        intercept = bias * target_scale[:1] - coefficients @ location
+        if target.task == "numeric":
+            intercept = intercept + target_center
+        elif len(intercept) > 1 and len(target.names) == 1:  # softmax does not see a common shift
             intercept = intercept - intercept.mean()
         self.coef_, self.intercept_ = self._shaped(coefficients, intercept)
         self.optimality_residual_ = float(training.solution.residual)
@@ -95,6 +93,21 @@ class _Linear(FeedForwardEstimator):
     def _shaped(self, coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return coefficients, intercept
 
+
+def affine(encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
+    """Center and scale of each network input under an encoder that bounds nothing."""
+    places = {name: k for k, name in enumerate(encoder.feature_names)}
+    center, scale = np.zeros(len(places)), np.ones(len(places))
+    for e in encoder.encodings:
+        if isinstance(e, Numeric):
+            center[places[e.name]], scale[places[e.name]] = e.center, e.scale
+    return center, scale
+
+
+def without_centers(encoder: Encoder) -> Encoder:
+    """The encoder that scales and does not shift: without an intercept nothing may be centred."""
+    kept = tuple(msgspec.structs.replace(e, center=0.0) if isinstance(e, Numeric) else e for e in encoder.encodings)
+    return msgspec.structs.replace(encoder, encodings=kept)
 
 
 class LinearRegression(_Linear, FeedForwardRegressor):
@@ -145,12 +158,12 @@ class LinearRegression(_Linear, FeedForwardRegressor):
     def _choose_output(self, y: np.ndarray) -> Output:
         return Gaussian(variance="constant")
 
-    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> Target:
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> TargetEncoder:
         target = super()._make_target(output, y, weights)
         # one scale for all target columns, so that the sum of their squared errors keeps its meaning
         self._target_scale = float(np.sqrt(np.mean(np.square(target.scale))))
-        location = target.location if self.fit_intercept else np.zeros_like(target.location)
-        return replace(target, location=location, scale=np.full_like(target.scale, self._target_scale))
+        center = target.center if self.fit_intercept else (0.0,) * len(target.names)
+        return msgspec.structs.replace(target, center=center, scale=(self._target_scale,) * len(target.names))
 
     def _shaped(self, coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return (coefficients[0], intercept[0]) if self._one_dimensional else (coefficients, intercept)

@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
-from chainrule.models.inputs import Target
+from chainrule.models.inputs import numeric_target
 from chainrule.outputs import OUTPUTS, Gaussian, Output
+from chainrule.tables import TargetEncoder
 
 
 class FeedForwardRegressor(RegressorMixin, FeedForwardEstimator):
@@ -192,9 +193,9 @@ class FeedForwardRegressor(RegressorMixin, FeedForwardEstimator):
         output.check_target(y)
         return output
 
-    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> Target:
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> TargetEncoder:
         names = tuple(f"y{k}" for k in range(y.shape[1])) if y.shape[1] > 1 else ("y",)
-        return Target.of_numbers(names, y, weights, output.scales_target and self.loss is None and self._standardises())
+        return numeric_target(names, y, weights, output.scales_target and self.loss is None)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -12,10 +12,11 @@ from chainrule.errors import OptionError
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.training import Curves, Options, Rows, Training, diagnose, train
-from chainrule.models.inputs import Inputs, Target
+from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
 from chainrule.networks import Network
 from chainrule.outputs import Output
+from chainrule.tables import TargetEncoder
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def seed_of(seed: int, member: int, start: int) -> int:
 
 
 def finish(
-    network: Network, inputs: Inputs, target: Target, trainings: Sequence[Training], facts: dict[str, Any]
+    network: Network, inputs: Inputs, target: TargetEncoder, trainings: Sequence[Training], facts: dict[str, Any]
 ) -> Model:
     """Put trained members together as a model; constants of the output (such as one variance) are set from residuals."""
     first = trainings[0]

@@ -21,10 +21,11 @@ from chainrule.graph.serial import graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.blocks import BLOCKS, BlockRunner
-from chainrule.models.inputs import Inputs, MatrixInputs, Target
+from chainrule.models.inputs import Inputs
 from chainrule.networks import Network, Pass
 from chainrule.outputs import Distribution, Output, mixture_of, output_from_json
 from chainrule.passes import optimize
+from chainrule.tables import TargetEncoder
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Model:
     ----------
     inputs : Inputs
         From raw columns to network inputs.
-    target : Target
+    target : TargetEncoder
         From raw target to what the network is trained on, and back.
     output : Output
         The distribution, calibrated.
@@ -62,7 +63,7 @@ class Model:
     """
 
     inputs: Inputs
-    target: Target
+    target: TargetEncoder
     output: Output
     members: tuple[Member, ...]
     network: Network | None
@@ -77,7 +78,7 @@ class Model:
             return self.stored_graphs[n_rows]
         if self.network is None:
             raise ModelFileError(f"the model file holds no graph for blocks of {n_rows} rows")
-        return model_graph(self.network, self.inputs, self.members[0], self.target.n_columns, n_rows)
+        return model_graph(self.network, self.inputs, self.members[0], len(self.target.names), n_rows)
 
     @cached_property
     def _runner(self) -> BlockRunner:
@@ -90,7 +91,11 @@ class Model:
 
     def distribution(self, columns: Sequence[np.ndarray]) -> Distribution:
         """The predictive distribution of each row, in the target's own units; members are mixed with equal weights."""
-        scaling = {"location": self.target.location, "scale": self.target.scale} if self.output.scales_target else {}
+        scaling = (
+            {"location": np.array(self.target.center), "scale": np.array(self.target.scale)}
+            if self.output.scales_target
+            else {}
+        )
         parts = [self.output.distribution(raw, **scaling) for raw in self.raw(columns)]
         return parts[0] if len(parts) == 1 else mixture_of(parts)
 
@@ -118,7 +123,7 @@ class Model:
             tensors |= {f"member{k}.buffer.{name}": value for name, value in member.buffers.items()}
         description = {
             "inputs": self.inputs.to_json(),
-            "target": self.target.to_json(),
+            "target": self.target.to_json().decode(),
             "output": self.output.to_json(),
             "network": _describe(self.network),
             "n_members": len(self.members),
@@ -156,8 +161,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             raise ModelFileError(f"{name}: the model has no members")
         network = None if description["network"] is None else Network.from_json(description["network"])
         model = Model(
-            inputs_from_json(description["inputs"]),
-            Target.from_json(description["target"]),
+            Inputs.from_json(description["inputs"]),
+            TargetEncoder.from_json(description["target"]),
             output_from_json(description["output"]),
             members,
             network,
@@ -175,15 +180,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         ) from None
 
 
-def inputs_from_json(record: Mapping[str, Any]) -> Inputs:
-    """The inputs of an `Inputs.to_json` record, over the closed list of kinds."""
-    if record.get("kind") == MatrixInputs.kind:
-        return MatrixInputs.from_json(record)
-    from chainrule.models.table import TableInputs
-
-    return TableInputs.from_json(record)
-
-
 def _check_fit(model: Model) -> None:
     """Every stored graph must take what the members, the inputs and the output say."""
     for size in BLOCKS:
@@ -197,7 +193,7 @@ def _check_fit(model: Model) -> None:
             if given != own + wanted:
                 raise ModelFileError(f"the graph for {size} rows does not take this model's parameters and columns")
         out = [graph.nodes[i].type.shape for i in graph.outputs]
-        if out != [(size, model.output.n_raw(model.target.n_columns))]:
+        if out != [(size, model.output.n_raw(len(model.target.names)))]:
             raise ModelFileError(f"the graph for {size} rows does not give what the output needs")
 
 

@@ -1,0 +1,310 @@
+"""From a table to a fitted model, with what was inferred and how good it is beside simple baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from chainrule.errors import OptionError, TableError
+from chainrule.learn.optimizers import LBFGS
+from chainrule.learn.training import Rows, Training
+from chainrule.models.fit import FitOptions, finish, fit_network, split_rows
+from chainrule.models.inputs import Inputs, Scaling
+from chainrule.models.model import Model
+from chainrule.models.scores import scores
+from chainrule.networks import Network, hidden_layers
+from chainrule.outputs import OUTPUTS, Bernoulli, Categorical, Distribution, Gaussian, Output
+from chainrule.tables import (
+    Schema,
+    TargetEncoder,
+    complete_rows,
+    fit_encoder,
+    fit_target_encoder,
+    frame_from_any,
+    infer_schema,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: other names of outputs, as people write them
+OUTPUT_NAMES = {"mixture": "gaussian_mixture", "normal": "gaussian", "softmax": "categorical", "student": "student_t"}
+
+
+def is_table(X: Any) -> bool:
+    """Whether X is a data frame with columns that are not all numbers."""
+    if isinstance(X, (np.ndarray, list, tuple)) or (not hasattr(X, "__dataframe__") and not hasattr(X, "schema")):
+        return False
+    import narwhals as nw
+
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return False
+    return any(not dtype.is_numeric() for dtype in frame.schema.values())
+
+
+def table_inputs(X: Any, weights: np.ndarray, scaling: Scaling = "robust") -> Inputs:
+    """Learn the encoding of a data frame's columns from training rows."""
+    frame = frame_from_any(X)
+    return Inputs(fit_encoder(infer_schema(frame), frame, weights, scaling), named=True)
+
+
+def output_of_name(name: str, n_classes: int = 0) -> Output:
+    """The output of a name, such as ``gaussian``, ``mixture`` or ``mixture:5`` (five components).
+
+    Raises
+    ------
+    OptionError
+        If there is no such output.
+    """
+    base, _, argument = name.partition(":")
+    key = OUTPUT_NAMES.get(base, base)
+    if key not in OUTPUTS:
+        raise OptionError(f"there is no output {name!r}; choose one of {', '.join(sorted(OUTPUTS))}")
+    make: Callable[..., Output] = OUTPUTS[key]
+    try:
+        if key == "quantile":
+            return make([float(q) for q in argument.split(",")] if argument else [0.05, 0.25, 0.5, 0.75, 0.95])
+        if argument:
+            return make(int(argument))
+        output = make()
+    except (TypeError, ValueError) as error:
+        if isinstance(error, OptionError):
+            raise
+        raise OptionError(f"output {name!r}: {argument!r} is not what {key} takes") from None
+    return output.for_target(n_classes) if key == "categorical" else output
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What to make of a table, besides how to train.
+
+    Parameters
+    ----------
+    targets : tuple of str
+    types : mapping
+        Kind of a column by name, where it is not to be inferred.
+    drop : tuple of str
+        Columns to leave out.
+    output : str, optional
+        Name of the output distribution.
+    weight : str, optional
+        Column of row weights.
+    test_fraction : float
+        Share of the rows kept aside to score the model with.
+    validation_fraction : float
+        Share of the remaining rows that decides when to stop; 0 for none.
+    drop_missing_target : bool
+    baselines : bool
+        Whether to score a constant and a linear model too.
+    """
+
+    targets: tuple[str, ...]
+    types: Mapping[str, Any] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    output: str | None = None
+    weight: str | None = None
+    test_fraction: float = 0.2
+    validation_fraction: float = 0.15
+    drop_missing_target: bool = False
+    baselines: bool = True
+
+
+@dataclass(frozen=True)
+class TableFit:
+    """A model fitted to a table, and what there is to say about it.
+
+    Parameters
+    ----------
+    schema : Schema
+    model : Model
+    trainings : list of Training
+    n_rows : dict
+        Rows used for training, validation and test.
+    scored : dict
+        Scores by model name; on the test rows, or on the validation rows where there are none.
+    scored_on : str
+        Which rows those were.
+    """
+
+    schema: Schema
+    model: Model
+    trainings: list[Training]
+    n_rows: dict[str, int]
+    scored: dict[str, dict[str, float]]
+    scored_on: str
+
+
+def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
+    """Find out what the columns are; rows with a missing target are refused, or left out if that was asked for."""
+    if not options.targets:
+        raise OptionError(f"name the column to predict with --target; there are {', '.join(frame.columns)}")
+    usable = complete_rows(frame, options.targets, drop=options.drop_missing_target, source=source)
+    drop = (*options.drop, options.weight) if options.weight else options.drop
+    base = options.output.partition(":")[0] if options.output else None
+    schema = infer_schema(
+        usable,
+        target=options.targets,
+        types=options.types,
+        drop=drop,
+        output=OUTPUT_NAMES.get(base, base) if base else None,
+        source=source,
+    )
+    return usable, schema
+
+
+def fit_table(
+    frame: pl.DataFrame,
+    schema: Schema,
+    table: TableOptions,
+    options: FitOptions,
+    *,
+    validation: pl.DataFrame | None = None,
+    source: Any = None,
+    facts: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Training], bool | None] | None = None,
+) -> TableFit:
+    """Fit a model to a table.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+    schema : Schema
+        Of this frame, from `read_schema`.
+    table : TableOptions
+    options : FitOptions
+    validation : polars.DataFrame, optional
+        Rows that decide when to stop, instead of a share of the table.
+    source : path, optional
+        The file, for messages.
+    facts : mapping, optional
+        Plain data to keep in the model file.
+    on_epoch : callable, optional
+        Called after every epoch.
+
+    Raises
+    ------
+    TableError, OptionError, DivergenceError
+    """
+    weights = row_weights(frame, table.weight, source)
+    output = choose_output(schema, table.output)
+    everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
+    output.check_target(everything)
+    present = np.flatnonzero(weights > 0)
+    strata = everything[:, 0] if schema.task != "numeric" and len(schema.targets) == 1 else None
+    rest, test = _part(present, table.test_fraction, options.seed, strata)
+    train, held = _part(rest, table.validation_fraction if validation is None else 0.0, options.seed + 1, strata)
+    if len(train) < 2:
+        raise TableError(f"only {len(train)} rows are left to train on; use more rows, or a smaller --test-fraction")
+
+    inputs = Inputs(fit_encoder(schema, frame[train], weights[train]), named=True)
+    target = fit_target_encoder(schema, frame[train], weights[train], source)
+    if not output.scales_target:
+        target = _unscaled(target)
+
+    def rows(part: pl.DataFrame, w: np.ndarray) -> Rows:
+        y = target.standardise(target.to_array(part, source))
+        with np.errstate(all="ignore"):
+            return Rows.of(inputs.encode(inputs.arrays(part)), y, w, options.dtype)
+
+    training_rows = rows(frame[train], weights[train])
+    if validation is not None:
+        watched: Rows | None = rows(validation, row_weights(validation, table.weight, None))
+    else:
+        watched = rows(frame[held], weights[held]) if len(held) else None
+    network = Network(hidden_layers(options.layers), output)
+    options = replace(options, groups=inputs.groups)
+    trainings = fit_network(network, training_rows, watched, options, on_epoch)
+    counts = {"training": len(train), "validation": len(watched) if watched else 0, "test": len(test)}
+    model = finish(network, inputs, target, trainings, {**(facts or {}), "rows": counts})
+
+    which, part = ("test", test) if len(test) else ("validation", held) if len(held) else ("training", train)
+    y = target.to_array(frame[part], source)
+    w = weights[part]
+    scored = {"network": scores(model.predict(frame[part]), y, schema.task or "numeric", w)}
+    if table.baselines:
+        for name, distribution in baselines(network, inputs, target, training_rows, options, frame[part]):
+            scored[name] = scores(distribution, y, schema.task or "numeric", w)
+    return TableFit(schema, model, trainings, counts, scored, which)
+
+
+def baselines(
+    network: Network, inputs: Inputs, target: TargetEncoder, rows: Rows, options: FitOptions, part: pl.DataFrame
+) -> list[tuple[str, Distribution]]:
+    """Predictions of the models anybody would try first: the target's marginal distribution, and a linear model."""
+    y, w = rows.y.astype(np.float64), rows.w.astype(np.float64)
+    raw = np.tile(network.output.initial_raw(y, w), (len(y), 1))
+    calibrated = network.output.calibrated(raw, y, w)
+    scaling = {"location": np.array(target.center), "scale": np.array(target.scale)} if calibrated.scales_target else {}
+    constant = calibrated.distribution(raw[:1].repeat(len(part), axis=0), **scaling)
+    linear = Network((), network.output)
+    simple = FitOptions(
+        layers=(),
+        optimizer=LBFGS(),
+        max_epochs=300,
+        tol=1e-5,
+        l2=1e-3,
+        seed=options.seed,
+        dtype="float64",
+        loss=options.loss,
+    )
+    wide = Rows.of(rows.x, rows.y, rows.w, "float64")
+    fitted = finish(linear, inputs, target, fit_network(linear, wide, None, simple), {})
+    name = "most common class" if target.task != "numeric" else "constant"
+    return [(name, constant), ("linear model", fitted.predict(part))]
+
+
+def choose_output(schema: Schema, name: str | None) -> Output:
+    """The output that was named, or the one that fits the task."""
+    n_classes = max((len(c.categories) for c in schema.target_columns), default=0)
+    if name is not None:
+        output = output_of_name(name, n_classes)
+        fits = {"binary": ("binary",), "classes": ("classes",), "numeric": ("numeric", "count")}[
+            schema.task or "numeric"
+        ]
+        if output.kind not in fits:
+            raise OptionError(f"output {name} is for a {output.kind} target, but {schema.targets[0]} is {schema.task}")
+        return output
+    if schema.task == "binary":
+        return Bernoulli()
+    if schema.task == "classes":
+        if len(schema.targets) > 1:
+            raise TableError("several targets of several classes each cannot be predicted at once; name one at a time")
+        return Categorical(n_classes)
+    return Gaussian()
+
+
+def row_weights(frame: pl.DataFrame, column: str | None, source: Any) -> np.ndarray:
+    """Row weights of a column; ones without."""
+    if column is None:
+        return np.ones(len(frame))
+    if column not in frame.columns:
+        raise TableError(f"there is no weight column {column!r}; there are {', '.join(frame.columns)}")
+    if not frame[column].dtype.is_numeric():
+        raise TableError(f"the weight column {column!r} is not numbers; name a column of numbers >= 0")
+    weights = frame[column].cast(float).fill_null(float("nan")).to_numpy()
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise TableError(
+            f"column {column!r}, row {bad[0] + 1}: the weight is {weights[bad[0]]}; weights must be numbers >= 0"
+        )
+    if not (weights > 0).any():
+        raise TableError(f"column {column!r}: every weight is zero; there is nothing to learn from")
+    return weights
+
+
+def _part(rows: np.ndarray, fraction: float, seed: int, strata: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    kept, held = split_rows(len(rows), fraction, seed, None if strata is None else strata[rows])
+    return rows[kept], rows[held]
+
+
+def _unscaled(target: TargetEncoder) -> TargetEncoder:
+    n = len(target.names)
+    return msgspec.structs.replace(target, center=(0.0,) * n, scale=(1.0,) * n)
+
+
+__all__ = ["TableFit", "TableOptions", "fit_table", "is_table", "output_of_name", "read_schema", "table_inputs"]
