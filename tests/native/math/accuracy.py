@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import mpmath as mp
 import numpy as np
+from scipy import special
 
 from chainrule.native.math import VECTOR_MATH
 from chainrule.native.math.loop import VectorLoops
@@ -65,31 +66,130 @@ def _arctan2(y, x):
     return mp.atan2(y, x)
 
 
+def _within(function, low, high):
+    return lambda x: function(x) if low <= x <= high else mp.nan
+
+
+def _power(x, y):
+    if y == 0 or x == 1:
+        return mp.mpf(1)
+    size = abs(x)
+    if mp.isinf(y):
+        return mp.mpf(1) if size == 1 else _INF if (size > 1) == (y > 0) else mp.mpf(0)
+    whole = mp.isint(y)
+    sign = -1 if x < 0 and whole and int(y) % 2 else 1
+    if size == 0 or mp.isinf(size):
+        return sign * (_INF if mp.isinf(size) == (y > 0) else mp.mpf(0))
+    return mp.nan if x < 0 and not whole else sign * mp.exp(y * mp.log(size))
+
+
+def _xlog(log):
+    return lambda x, y: mp.mpf(0) if x == 0 else x * log(y)
+
+
+def _entr(x):
+    return -_INF if x < 0 else mp.mpf(0) if x == 0 else -x * mp.log(x)
+
+
+def _rel_entr(x, y):
+    if x > 0 and y > 0:
+        return mp.nan if mp.isinf(x) and mp.isinf(y) else x * (_log(x) - _log(y))
+    return mp.mpf(0) if x == 0 and y >= 0 else _INF
+
+
+def _erfcx(x):
+    if x > 100:
+        return (1 - 1 / (2 * x * x) + 3 / (4 * x**4) - 15 / (8 * x**6)) / (x * mp.sqrt(mp.pi))
+    return mp.exp(x * x) * mp.erfc(x) if x > -40 else _INF
+
+
+def _erfinv(x):
+    if abs(x) >= 1:
+        return mp.sign(x) * _INF if abs(x) == 1 else mp.nan
+    with mp.workdps(60):
+        return mp.erfinv(x)
+
+
+def _ndtri(p):
+    if not 0 < p < 1:
+        return -_INF if p == 0 else _INF if p == 1 else mp.nan
+    with mp.workdps(60):
+        if abs(p - 0.5) <= 0.25:
+            return mp.sqrt(2) * mp.erfinv(2 * p - 1)
+        q = min(p, 1 - p)
+        z = mp.mpf(float(special.ndtri(float(q)))) if q > 1e-300 else -mp.sqrt(-2 * mp.log(q)) + mp.mpf(0.1)
+        for _ in range(8):  # Newton's iteration on the logarithm, which is nearly a parabola
+            value = mp.erfc(-z / mp.sqrt(2)) / 2
+            z -= (mp.log(value) - mp.log(q)) * value / (mp.exp(-z * z / 2) / mp.sqrt(2 * mp.pi))
+        return z if p < 0.5 else -z
+
+
+def _gammaln(x):
+    if mp.isinf(x):
+        return x
+    return _INF if x <= 0 and mp.isint(x) else mp.re(mp.loggamma(x))
+
+
+def _gamma(x):
+    if x == 0:
+        return _INF
+    if (x < 0 and mp.isint(x)) or x == -_INF:
+        return mp.nan
+    return mp.gamma(x) if -400 < x < 400 else _INF if x > 0 else mp.mpf(0)
+
+
+def _psi(x):
+    if x == 0:
+        return -_INF
+    return mp.nan if (x < 0 and mp.isint(x)) or x == -_INF else x if mp.isinf(x) else mp.psi(0, x)
+
+
 # name -> the function on mpmath numbers (never NaN)
 EXACT = {
     "exp": mp.exp,
+    "exp2": lambda x: mp.mpf(2) ** x,
     "expm1": mp.expm1,
-    "tanh": lambda x: mp.tanh(_clip(x, -100, 100)),
     "expit": _sigmoid,
+    "tanh": lambda x: mp.tanh(_clip(x, -100, 100)),
     "sinh": mp.sinh,
     "cosh": mp.cosh,
+    "arcsinh": lambda x: mp.sign(x) * mp.asinh(abs(x)),
+    "arccosh": _within(mp.acosh, 1, _INF),
+    "arctanh": _within(mp.atanh, -1, 1),
     "log": _log,
     "log2": lambda x: _log(x) / mp.log(2),
+    "log10": lambda x: _log(x) / mp.log(10),
     "log1p": _log1p,
     "softplus": _softplus,
     "log_expit": lambda x: -_softplus(-x),
     "logaddexp": _logaddexp,
+    "logaddexp2": lambda x, y: _logaddexp(x * mp.log(2), y * mp.log(2)) / mp.log(2),
+    "logit": _within(lambda p: _log(p) - _log1p(-p), 0, 1),
+    "xlogy": _xlog(_log),
+    "xlog1py": _xlog(_log1p),
+    "entr": _entr,
+    "rel_entr": _rel_entr,
+    "power": _power,
+    "sqrt": _within(mp.sqrt, 0, _INF),
+    "cbrt": lambda x: mp.sign(x) * mp.cbrt(abs(x)),
+    "hypot": lambda x, y: mp.sqrt(x * x + y * y),
     "sin": lambda x: mp.nan if mp.isinf(x) else _exact_angle(mp.sin, x),
     "cos": lambda x: mp.nan if mp.isinf(x) else _exact_angle(mp.cos, x),
     "tan": lambda x: mp.nan if mp.isinf(x) else _exact_angle(mp.tan, x),
-    "arcsin": lambda x: mp.asin(x) if abs(x) <= 1 else mp.nan,
-    "arccos": lambda x: mp.acos(x) if abs(x) <= 1 else mp.nan,
+    "arcsin": _within(mp.asin, -1, 1),
+    "arccos": _within(mp.acos, -1, 1),
     "arctan": mp.atan,
     "arctan2": _arctan2,
     "erf": lambda x: mp.erf(_clip(x, -40, 40)),
     "erfc": lambda x: mp.erfc(_clip(x, -40, 40)),
+    "erfcx": _erfcx,
+    "erfinv": _erfinv,
     "ndtr": lambda x: mp.erfc(-_clip(x, -60, 60) / mp.sqrt(2)) / 2,
     "log_ndtr": _log_ndtr,
+    "ndtri": _ndtri,
+    "gammaln": _gammaln,
+    "gamma": _gamma,
+    "psi": _psi,
 }
 
 
@@ -97,7 +197,11 @@ def exact64(name: str, *arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(rounded, rest): the exact results are rounded + rest·spacing(rounded). Zeros have no sign here."""
     rounded, rest = np.empty(len(arrays[0])), np.zeros(len(arrays[0]))
     for i, arguments in enumerate(zip(*[a.tolist() for a in arrays], strict=True)):
-        value = mp.nan if any(v != v for v in arguments) else EXACT[name](*map(mp.mpf, arguments))
+        if any(v != v for v in arguments):  # NaN ** 0 and hypot(NaN, ∞) are numbers
+            with np.errstate(all="ignore"):
+                rounded[i] = VECTOR_MATH[name].meaning(*arguments)
+            continue
+        value = EXACT[name](*map(mp.mpf, arguments))
         rounded[i] = float(value)
         if np.isfinite(rounded[i]):
             rest[i] = float((value - mp.mpf(rounded[i])) / mp.mpf(_spacing(rounded[i])))
@@ -192,12 +296,27 @@ def worst(loops: VectorLoops, name: str, *arrays: np.ndarray) -> tuple[float, tu
 def error_of(name: str, got: np.ndarray, *arrays: np.ndarray, exact) -> np.ndarray:
     rounded, rest = exact(name, *arrays)
     errors = ulps(got, rounded, rest)
-    if name == "logaddexp":  # max + log1p(…) may cancel: the unit is that of the larger of max and result
-        scale = np.maximum(np.abs(rounded), np.abs(np.maximum(*arrays)))
-        finite = np.isfinite(errors) & np.isfinite(scale)
-        ratio = np.divide(_spacing(rounded), _spacing(scale), out=np.ones_like(scale), where=finite)
-        errors = np.where(finite, errors * ratio, errors)
-    return errors
+    scale = _scale(name, rounded, *arrays)
+    finite = np.isfinite(errors) & np.isfinite(scale)
+    ratio = np.divide(_spacing(rounded), _spacing(scale), out=np.ones_like(scale), where=finite)
+    return np.where(finite, errors * ratio, errors)
+
+
+def _scale(name: str, rounded: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
+    """The number whose last place is the unit: the result, or a larger term where a sum of two may cancel."""
+    size = np.abs(rounded)
+    if name in {"logaddexp", "logaddexp2"}:  # max(x, y) + a logarithm
+        return np.maximum(size, np.abs(np.maximum(*arrays)))
+    if name in {"gammaln", "psi"}:  # negative arguments are reflected: f(1 - x) and a term for sin πx
+        with np.errstate(all="ignore"):
+            mirrored = np.abs(VECTOR_MATH[name].meaning(1 - arrays[0]))
+        return np.where(arrays[0] < 0, np.maximum(size, mirrored), size)
+    return size
+
+
+# where functions that are not defined everywhere are timed
+_SPEED_RANGES = dict.fromkeys(["arcsin", "arccos", "arctanh", "logit", "erfinv", "ndtri"], (0.1, 0.9))
+_SPEED_RANGES["arccosh"] = (1.0, 8.0)
 
 
 def nanoseconds(function, n: int) -> float:
@@ -214,22 +333,20 @@ def nanoseconds(function, n: int) -> float:
 def measure_speed(name: str, dtype: str, n: int = 1 << 15) -> tuple[float, float]:
     """Nanoseconds per element of the vector function at the host's width, and of NumPy or SciPy."""
     rng = np.random.default_rng(0)
-    high = 1 if name in {"arcsin", "arccos"} else 8
-    arrays = [rng.uniform(0.1, high, n).astype(dtype) for _ in range(VECTOR_MATH[name].arity)]
+    low, high = _SPEED_RANGES.get(name, (0.1, 8.0))
+    arrays = [rng.uniform(low, high, n).astype(dtype) for _ in range(VECTOR_MATH[name].arity)]
     out = np.empty(n, dtype)
     loops = VectorLoops([name], dtype, 16 if dtype == "float32" else 8)
     native = nanoseconds(lambda: loops(name, *arrays, out=out), n)
     return native, nanoseconds(lambda: VECTOR_MATH[name].meaning(*arrays), n)
 
 
-def measure_error(name: str, dtype: str, stride: int = 4099, count: int = 1000) -> tuple[float, tuple]:
+def measure_error(loops: VectorLoops, name: str, stride: int = 4099, count: int = 1000) -> tuple[float, tuple]:
     """Largest error found and where: float32 on every ``stride``-th argument, float64 on some 8·``count``."""
-    loops = VectorLoops([name], dtype, 16 if dtype == "float32" else 8)
     if VECTOR_MATH[name].arity == 2:
-        pairs = pairs64(count)
         with np.errstate(over="ignore", under="ignore"):
-            return worst(loops, name, *[a.astype(dtype) for a in pairs])
-    if dtype == "float64":
+            return worst(loops, name, *[a.astype(loops.dtype) for a in pairs64(count)])
+    if loops.dtype == np.float64:
         return worst(loops, name, arguments64(count))
     return max((worst(loops, name, x) for x in patterns32(stride)), key=lambda found: found[0])
 
@@ -240,7 +357,7 @@ def report(names: list[str] | None = None, stride: int = 4099, count: int = 1000
     for name in names or VECTOR_MATH:
         row = f"{name:12}"
         for dtype in ("float32", "float64"):
-            error, _ = measure_error(name, dtype, stride, count)
+            error, _ = measure_error(VectorLoops([name], dtype, 8), name, stride, count)
             native, numpy_ = measure_speed(name, dtype)
             row += f"{error:{14 if dtype == 'float32' else 16}.2f}{native:8.2f}{numpy_:8.2f}"
         print(row, file=file, flush=True)

@@ -42,8 +42,8 @@ def erfcx(x):
     return mp.exp(x * x) * mp.erfc(x)
 
 
-def erfcx_fit(pole: int, degree: int) -> Fit:
-    """erfcx(x)·(x + pole) as a function of t = (x - pole)/(x + pole), x from 3/4 to ∞."""
+def erfcx_fit(pole: int, start: float, degree: int) -> Fit:
+    """erfcx(x)·(x + pole) as a function of t = (x - pole)/(x + pole), x from ``start`` to ∞."""
 
     def function(t):
         if t == 1:
@@ -51,7 +51,7 @@ def erfcx_fit(pole: int, degree: int) -> Fit:
         x = pole * (1 + t) / (1 - t)
         return erfcx(x) * (x + pole)
 
-    return Fit(function, ((mp.mpf(0.75) - pole) / (mp.mpf(0.75) + pole), 1), degree, lambda t: 1 / function(t))
+    return Fit(function, ((mp.mpf(start) - pole) / (mp.mpf(start) + pole), 1), degree, lambda t: 1 / function(t))
 
 
 sin_rest = limit(lambda z: (mp.sin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(-1) / 6)
@@ -59,6 +59,45 @@ cos_rest = limit(lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, mp.mpf(1) / 
 RIGHT = (mp.pi / 4) ** 2
 atan_rest = limit(lambda z: (mp.atan(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(-1) / 3)
 asin_rest = limit(lambda z: (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(1) / 6)
+
+HALF_LOG_2PI = mp.log(2 * mp.pi) / 2
+PSI_ROOT = mp.findroot(lambda x: mp.psi(0, x), mp.mpf("1.46163214496836"))
+SMALL = mp.mpf(10) ** -30  # where a quotient of vanishing terms is replaced by its limit
+
+
+def lgamma_rest(u):
+    return mp.loggamma(2 + u) / u if abs(u) > SMALL else mp.psi(0, 2)
+
+
+def lgamma_stirling(w):
+    if w == 0:
+        return mp.mpf(1) / 12
+    x = 1 / mp.sqrt(w)
+    return (mp.loggamma(x) - (x - 0.5) * mp.log(x) + x - HALF_LOG_2PI) * x
+
+
+def psi_rest(u):
+    z = u + mp.mpf(1.5)
+    return mp.psi(0, z) / (z - PSI_ROOT) if abs(z - PSI_ROOT) > SMALL else mp.psi(1, PSI_ROOT)
+
+
+def psi_stirling(w):
+    if w == 0:
+        return mp.mpf(1) / 12
+    x = 1 / mp.sqrt(w)
+    return (mp.log(x) - 1 / (2 * x) - mp.psi(0, x)) / w
+
+
+def normal_tail_start(s):
+    """t - z with Φ(-z) = exp(-t²/2), as a function of s = 1/(t + 3)."""
+    t = 1 / s - 3
+    q = mp.exp(-t * t / 2)
+    z = t - (2.515517 + 0.802853 * t + 0.010328 * t**2) / (1 + 1.432788 * t + 0.189269 * t**2 + 0.001308 * t**3)
+    for _ in range(6):  # Abramowitz & Stegun 26.2.23, then Halley's iteration
+        u = (mp.erfc(z / mp.sqrt(2)) / 2 - q) / (mp.exp(-z * z / 2) / mp.sqrt(2 * mp.pi))
+        z += u / (1 - u * z / 2)
+    return t - z
+
 
 FITS = {
     # exp r = 1 + r + r²P(r)
@@ -99,19 +138,59 @@ FITS = {
         "float64": Fit(erf_rest, (0, 0.75**2), 10, lambda z: 1 / (1 + erf_rest(z))),
     },
     # erfcx x = P(t)/(x + a), t = (x - a)/(x + a)
-    "ERFCX": {"float32": erfcx_fit(2, 9), "float64": erfcx_fit(3, 21)},
+    "ERFCX": {"float32": erfcx_fit(2, 0.75, 9), "float64": erfcx_fit(3, 0.59, 22)},
     # erfc x = 2^(x·P(x)), 1 < x < 4
     "ERF_TAIL": {
         "float32": Fit(lambda x: mp.log(mp.erfc(x), 2) / x, (1, 4), 5, lambda x: mp.erfc(x) * LN2 * x / mp.erf(x)),
     },
     # 2^r = 1 + r·P(r)
-    "EXP2": {"float32": Fit(exp2_rest, (-0.5, 0.5), 5, lambda r: r / mp.mpf(2) ** r)},
+    "EXP2": both(exp2_rest, (-0.5, 0.5), lambda r: r / mp.mpf(2) ** r, 5, 11),
     # sin r = r + r³P(r²), cos r = 1 - r²/2 + r⁴P(r²), |r| ≤ π/4
     "SIN": both(sin_rest, (0, RIGHT), limit(lambda z: z ** mp.mpf(1.5) / mp.sin(mp.sqrt(z)), 0), 2, 5),
     "COS": both(cos_rest, (0, RIGHT), lambda z: z**2 / mp.cos(mp.sqrt(z)), 2, 5),
     # arctan x = x + x³P(x²), |x| ≤ tan π/8; arcsin x = x + x³P(x²), |x| ≤ ½
     "ARCTAN": both(atan_rest, (0, (ROOT2 - 1) ** 2), limit(lambda z: z ** mp.mpf(1.5) / mp.atan(mp.sqrt(z)), 0), 4, 10),
     "ARCSIN": both(asin_rest, (0, 0.25), limit(lambda z: z ** mp.mpf(1.5) / mp.asin(mp.sqrt(z)), 0), 4, 11),
+    # log(1+f) = 2s + s·(2/3·z + z²P(z)), z = s², s = f/(2+f): the part of a logarithm in two parts that needs one
+    "LOG_ATANH_REST": {
+        "float64": Fit(
+            limit(lambda z: ((2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2) / z - mp.mpf(2) / 3) / z, mp.mpf(2) / 5),
+            (0, ((ROOT2 - 1) / (ROOT2 + 1)) ** 2),
+            7,
+            lambda z: z**2 * 2**10,
+        ),
+    },
+    # a first approximation of m^(1/3)
+    "CBRT_START": {
+        "float32": Fit(mp.cbrt, (ROOT2 / 4, 2 * ROOT2), 4, lambda m: 1 / mp.cbrt(m), bound=2e-3),
+        "float64": Fit(mp.cbrt, (ROOT2 / 4, 2 * ROOT2), 4, lambda m: 1 / mp.cbrt(m), bound=2e-3),
+    },
+    # log Γ(2+u) = u·P(u); log Γ(x) = (x-½)·log x - x + ½log 2π + P(1/x²)/x, x ≥ 5
+    "LGAMMA_NEAR": {"float64": Fit(lgamma_rest, (-0.5, 0.5), 17, lambda u: 1 / abs(lgamma_rest(u)))},
+    "LGAMMA_STIRLING": {"float64": Fit(lgamma_stirling, (0, 0.04), 7, lambda w: mp.sqrt(w))},
+    # ψ(3/2+u) = (3/2 + u - root)·P(u); ψ(x) = log x - 1/2x - P(1/x²)/x², x ≥ 5
+    "PSI_NEAR": {"float64": Fit(psi_rest, (-0.5, 0.5), 21, lambda u: 1 / psi_rest(u))},
+    "PSI_STIRLING": {"float64": Fit(psi_stirling, (0, 0.04), 7, lambda w: w)},
+    # Γ(5/2+u)
+    "GAMMA_NEAR": {
+        "float64": Fit(lambda u: mp.gamma(2.5 + u), (-0.5, 0.5), 16, lambda u: 1 / mp.gamma(2.5 + u)),
+    },
+    # erfinv x = x·P(x²), |x| ≤ 0.6
+    "ERFINV": {
+        "float64": Fit(
+            limit(lambda t: mp.erfinv(mp.sqrt(t)) / mp.sqrt(t), mp.sqrt(mp.pi) / 2), (0, 0.36), 16, lambda t: mp.mpf(1)
+        ),
+    },
+    # a first approximation of the normal quantile z: t - P(1/(t+3)), t = √(-2 log Φ(-z)), Φ(-z) from 2^-1074 to 0.2
+    "NORMAL_TAIL": {
+        "float64": Fit(
+            normal_tail_start,
+            (1 / (mp.sqrt(2 * 1075 * LN2) + 3), 1 / (mp.sqrt(2 * mp.log(5)) + 3)),
+            9,
+            lambda s: mp.mpf(1),
+            bound=2e-6,
+        ),
+    },
 }
 
 

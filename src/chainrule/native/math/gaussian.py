@@ -1,4 +1,4 @@
-"""The error function and the normal distribution: erf, erfc, ndtr, log_ndtr.
+"""The error function and the normal distribution: erf, erfc, erfcx, erfinv, ndtr, log_ndtr, ndtri.
 
 Two polynomials carry all of it: erf(x) = x + x·P(x²) near 0 and, for the tails, the scaled complement
 
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 
-from chainrule.native.math.coefficients import ERF_NEAR, ERF_TAIL, ERFCX, EXP2
-from chainrule.native.math.exponential import _exp_range, exp_clamped
+from chainrule.native.math.coefficients import ERF_NEAR, ERF_TAIL, ERFCX, ERFINV, EXP2, NORMAL_TAIL
+from chainrule.native.math.exponential import exp_clamped, exp_range
 from chainrule.native.math.lanes import FLOAT32, Real, fma, polynomial, two_sum, where
-from chainrule.native.math.logarithm import _assemble, _reduce
+from chainrule.native.math.logarithm import assemble, decompose, log
 
 _NEAR = 0.75
 """Below it erf, above it erfc, is computed first and the other is 1 minus it."""
@@ -29,8 +29,8 @@ def _erf_near(x: Real) -> Real:
     return fma(x, polynomial(x * x, ERF_NEAR[x.format.name]), x)
 
 
-def _erfcx(x: Real) -> Real:
-    """exp(x²)·erfc(x) for x ≥ 0.75."""
+def _erfcx_tail(x: Real) -> Real:
+    """exp(x²)·erfc(x) for x ≥ 0.75 (float64: 0.59)."""
     a = _ERFCX_POLE[x.format.name]
     inverse = 1.0 / (x + a)
     return polynomial(fma(inverse, -2.0 * a, 1.0), ERFCX[x.format.name]) * inverse
@@ -38,11 +38,16 @@ def _erfcx(x: Real) -> Real:
 
 def _gaussian(x: Real, scale: float) -> Real:
     """exp(-scale·x²) for x ≥ 0 and scale 1 or ½."""
-    low, _ = _exp_range(x.format)
+    return exp_clamped(*_scaled_square(x, scale))
+
+
+def _scaled_square(x: Real, scale: float) -> tuple[Real, Real]:
+    """-scale·x² in two parts, x made no larger than the exponential function needs."""
+    low, _ = exp_range(x.format)
     x = x.at_most(math.sqrt(-low / scale))
     scaled = x * -scale
     square = x * scaled
-    return exp_clamped(square, tail=fma(x, scaled, -square))
+    return square, fma(x, scaled, -square)
 
 
 def erf(x: Real) -> Real:
@@ -59,22 +64,34 @@ def erf(x: Real) -> Real:
         power = (shifted.bits() << x.format.fraction).real()
         tail = 1.0 - fma(r, polynomial(r, EXP2["float32"]), 1.0) * power
         return where(magnitude < 1.0, near, tail).with_sign_of(x)
-    tail = 1.0 - _erfcx(magnitude) * _gaussian(magnitude, 1.0)
+    tail = 1.0 - _erfcx_tail(magnitude) * _gaussian(magnitude, 1.0)
     return where(magnitude < _NEAR, _erf_near(magnitude), tail).with_sign_of(x)
 
 
 def erfc(x: Real) -> Real:
     """1 - erf x, without cancellation for large x."""
     magnitude = abs(x)
-    tail = _erfcx(magnitude) * _gaussian(magnitude, 1.0)
+    tail = _erfcx_tail(magnitude) * _gaussian(magnitude, 1.0)
     return where(magnitude < _NEAR, 1.0 - _erf_near(x), where(x < 0.0, 2.0 - tail, tail))
+
+
+def erfcx(x: Real) -> Real:
+    """exp(x²)·erfc(x); ∞ below some -26.6 (float64), -9.4 (float32)."""
+    magnitude = abs(x)
+    _, high = exp_range(x.format)
+    bounded = magnitude.at_most(math.sqrt(high))
+    square = bounded * bounded
+    growth = exp_clamped(square, tail=fma(bounded, bounded, -square))
+    tail = _erfcx_tail(magnitude)
+    near = growth * (1.0 - _erf_near(x))
+    return where(magnitude < _NEAR, near, where(x < 0.0, fma(growth, 2.0, -tail), tail))
 
 
 def ndtr(x: Real) -> Real:
     """Φ(x), the standard normal distribution function."""
     scaled = x * _SQRT_HALF
     magnitude = abs(scaled)
-    tail = _erfcx(magnitude) * 0.5 * _gaussian(abs(x), 0.5)
+    tail = _erfcx_tail(magnitude) * 0.5 * _gaussian(abs(x), 0.5)
     return where(magnitude < _NEAR, fma(_erf_near(scaled), 0.5, 0.5), where(x < 0.0, tail, 1.0 - tail))
 
 
@@ -91,9 +108,50 @@ def log_ndtr(x: Real) -> Real:
     magnitude = abs(scaled)
     near = magnitude < _NEAR
     left = scaled <= -_NEAR
-    half_erfcx = _erfcx(magnitude) * 0.5
+    half_erfcx = _erfcx_tail(magnitude) * 0.5
     upper = half_erfcx * _gaussian(abs(x), 0.5)
     first = where(near, 0.5, where(left, half_erfcx, 1.0))
     second = where(near, _erf_near(scaled) * 0.5, where(left, 0.0, -upper))
-    logarithm = _assemble(*_reduce(*two_sum(first, second)))
+    logarithm = assemble(*decompose(*two_sum(first, second)))
     return where(left, fma(x * -0.5, x, logarithm), logarithm)
+
+
+def erfinv(x: Real) -> Real:
+    """The inverse of erf: ±∞ at ±1, NaN beyond."""
+    if x.format is FLOAT32:
+        return erfinv(x.widen()).narrow()
+    magnitude = abs(x)
+    tail = _normal_tail((1.0 - magnitude) * 0.5) * _SQRT_HALF
+    return where(magnitude <= 0.6, _erfinv_near(x), tail).with_sign_of(x)
+
+
+def ndtri(p: Real) -> Real:
+    """The inverse of Φ: -∞ at 0, ∞ at 1, NaN outside."""
+    if p.format is FLOAT32:
+        return ndtri(p.widen()).narrow()
+    centred = p - 0.5
+    far = abs(centred) > 0.3
+    tail = _normal_tail(where(centred < 0.0, p, 1.0 - p)).with_sign_of(centred)
+    return where(far, tail, _erfinv_near(centred * 2.0) * math.sqrt(2))
+
+
+def _erfinv_near(x: Real) -> Real:
+    """erfinv x for |x| ≤ 0.6."""
+    return x * polynomial(x * x, ERFINV["float64"])
+
+
+def _normal_tail(q: Real) -> Real:
+    """z with Φ(-z) = q, for 0 ≤ q ≤ 0.2; NaN for negative q.
+
+    A start to 2e-6 from t = √(-2 log q), then one step of Halley's iteration, which triples the digits.
+    """
+    t = (log(q) * -2.0).sqrt()
+    z = t - polynomial(1.0 / (t + 3.0), NORMAL_TAIL["float64"])
+    mills = _erfcx_tail(z * _SQRT_HALF) * math.sqrt(math.pi / 2)  # Φ(-z)/φ(z)
+    # φ and q times 2^64, so that neither is subnormal
+    square, rest = _scaled_square(z, 0.5)
+    exponent, exponent_rest = two_sum(square, 64 * math.log(2))
+    density = exp_clamped(exponent, rest + exponent_rest)
+    u = mills - q * 2.0**64 * math.sqrt(2 * math.pi) / density
+    result = z + u / fma(u * z, -0.5, 1.0)
+    return where(q > 0.0, result, t)

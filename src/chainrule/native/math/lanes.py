@@ -293,3 +293,9 @@ def two_sum(a: Real, b: Real | float) -> tuple[Real, Real]:
     s = a + b
     b_part = s - a
     return s, (a - (s - b_part)) + (b - b_part)
+
+
+def fast_two_sum(a: Real, b: Real) -> tuple[Real, Real]:
+    """As :func:`two_sum`, for |a| ≥ |b| or a = 0 (Dekker 1971)."""
+    s = a + b
+    return s, b - (s - a)

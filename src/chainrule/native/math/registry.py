@@ -10,7 +10,7 @@ from llvmlite import ir
 from scipy import special
 
 from chainrule.errors import CompileError
-from chainrule.native.math import exponential, gaussian, logarithm, trigonometric
+from chainrule.native.math import exponential, gammas, gaussian, hyperbolic, logarithm, powers, trigonometric
 from chainrule.native.math.lanes import Real
 
 
@@ -38,32 +38,54 @@ def _softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(x, 0)
 
 
+# Bounds: see the table in the docstring.
 VECTOR_MATH: dict[str, VectorFunction] = {
     f.name: f
     for f in (
-        VectorFunction("exp", 1, exponential.exp, np.exp, 2, 2),
-        VectorFunction("expm1", 1, exponential.expm1, np.expm1, 2, 2),
-        VectorFunction("tanh", 1, exponential.tanh, np.tanh, 2, 2),
-        VectorFunction("expit", 1, exponential.sigmoid, special.expit, 2, 2),
-        VectorFunction("sinh", 1, exponential.sinh, np.sinh, 2, 2),
-        VectorFunction("cosh", 1, exponential.cosh, np.cosh, 2, 2),
-        VectorFunction("sin", 1, trigonometric.sin, np.sin, 2, 2),
-        VectorFunction("cos", 1, trigonometric.cos, np.cos, 2, 2),
-        VectorFunction("tan", 1, trigonometric.tan, np.tan, 3, 3),
-        VectorFunction("arcsin", 1, trigonometric.arcsin, np.arcsin, 3, 3),
-        VectorFunction("arccos", 1, trigonometric.arccos, np.arccos, 3, 3),
-        VectorFunction("arctan", 1, trigonometric.arctan, np.arctan, 3, 3),
-        VectorFunction("arctan2", 2, trigonometric.arctan2, np.arctan2, 3, 3),
-        VectorFunction("log", 1, logarithm.log, np.log, 2, 2),
-        VectorFunction("log2", 1, logarithm.log2, np.log2, 2, 2),
-        VectorFunction("log1p", 1, logarithm.log1p, np.log1p, 2, 2),
-        VectorFunction("softplus", 1, logarithm.softplus, _softplus, 2, 2),
-        VectorFunction("log_expit", 1, logarithm.log_expit, special.log_expit, 2, 2),
-        VectorFunction("logaddexp", 2, logarithm.logaddexp, np.logaddexp, 4, 4),
-        VectorFunction("erf", 1, gaussian.erf, special.erf, 2, 2),
+        VectorFunction("exp", 1, exponential.exp, np.exp, 1, 1),
+        VectorFunction("exp2", 1, exponential.exp2, np.exp2, 1, 1),
+        VectorFunction("expm1", 1, exponential.expm1, np.expm1, 1.5, 2),
+        VectorFunction("expit", 1, exponential.sigmoid, special.expit, 1.5, 1.5),
+        VectorFunction("tanh", 1, hyperbolic.tanh, np.tanh, 2, 2),
+        VectorFunction("sinh", 1, hyperbolic.sinh, np.sinh, 2, 2),
+        VectorFunction("cosh", 1, hyperbolic.cosh, np.cosh, 1.5, 1.5),
+        VectorFunction("arcsinh", 1, hyperbolic.arcsinh, np.arcsinh, 3, 3),
+        VectorFunction("arccosh", 1, hyperbolic.arccosh, np.arccosh, 3, 3),
+        VectorFunction("arctanh", 1, hyperbolic.arctanh, np.arctanh, 3, 3),
+        VectorFunction("log", 1, logarithm.log, np.log, 1, 1),
+        VectorFunction("log2", 1, logarithm.log2, np.log2, 1.5, 1.5),
+        VectorFunction("log10", 1, logarithm.log10, np.log10, 2, 3),
+        VectorFunction("log1p", 1, logarithm.log1p, np.log1p, 1.5, 1.5),
+        VectorFunction("softplus", 1, logarithm.softplus, _softplus, 2, 2.5),
+        VectorFunction("log_expit", 1, logarithm.log_expit, special.log_expit, 2, 2.5),
+        VectorFunction("logaddexp", 2, logarithm.logaddexp, np.logaddexp, 3, 4),
+        VectorFunction("logaddexp2", 2, logarithm.logaddexp2, np.logaddexp2, 5, 5),
+        VectorFunction("logit", 1, logarithm.logit, special.logit, 4, 3),
+        VectorFunction("xlogy", 2, logarithm.xlogy, special.xlogy, 2, 2),
+        VectorFunction("xlog1py", 2, logarithm.xlog1py, special.xlog1py, 2, 2),
+        VectorFunction("entr", 1, logarithm.entr, special.entr, 2, 2),
+        VectorFunction("rel_entr", 2, logarithm.rel_entr, special.rel_entr, 4, 4),
+        VectorFunction("power", 2, powers.power, np.power, 1, 2),
+        VectorFunction("sqrt", 1, powers.sqrt, np.sqrt, 0.5, 0.5),
+        VectorFunction("cbrt", 1, powers.cbrt, np.cbrt, 2, 2),
+        VectorFunction("hypot", 2, powers.hypot, np.hypot, 2, 2),
+        VectorFunction("sin", 1, trigonometric.sin, np.sin, 2, 1),
+        VectorFunction("cos", 1, trigonometric.cos, np.cos, 2, 1),
+        VectorFunction("tan", 1, trigonometric.tan, np.tan, 3, 2),
+        VectorFunction("arcsin", 1, trigonometric.arcsin, np.arcsin, 2, 2),
+        VectorFunction("arccos", 1, trigonometric.arccos, np.arccos, 2, 2),
+        VectorFunction("arctan", 1, trigonometric.arctan, np.arctan, 2, 2),
+        VectorFunction("arctan2", 2, trigonometric.arctan2, np.arctan2, 2, 2),
+        VectorFunction("erf", 1, gaussian.erf, special.erf, 1.5, 2),
         VectorFunction("erfc", 1, gaussian.erfc, special.erfc, 5, 5),
+        VectorFunction("erfcx", 1, gaussian.erfcx, special.erfcx, 5, 5),
+        VectorFunction("erfinv", 1, gaussian.erfinv, special.erfinv, 1, 10),
         VectorFunction("ndtr", 1, gaussian.ndtr, special.ndtr, 5, 5),
         VectorFunction("log_ndtr", 1, gaussian.log_ndtr, special.log_ndtr, 6, 5),
+        VectorFunction("ndtri", 1, gaussian.ndtri, special.ndtri, 1, 15),
+        VectorFunction("gammaln", 1, gammas.gammaln, special.gammaln, 1, 5),
+        VectorFunction("gamma", 1, gammas.gamma, special.gamma, 1, 8),
+        VectorFunction("psi", 1, gammas.psi, special.psi, 1, 5),
     )
 }
 

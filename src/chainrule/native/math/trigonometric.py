@@ -11,7 +11,7 @@ from chainrule.native.math.lanes import Real, Whole, fma, polynomial, where
 _TAN_PI_8 = math.sqrt(2) - 1
 
 
-def _sine_and_cosine(r: Real, t: Real) -> tuple[Real, Real]:
+def sine_and_cosine(r: Real, t: Real) -> tuple[Real, Real]:
     """sin(r + t) and cos(r + t), |r| ≤ π/4, t small beside r."""
     z = r * r
     sine = r + fma(r * z, polynomial(z, SIN[r.format.name]), t)
@@ -31,20 +31,20 @@ def _turned(x: Real, n: Whole, sine: Real, cosine: Real) -> Real:
 def sin(x: Real) -> Real:
     """sin x for every finite x; NaN for ±∞."""
     n, r, t = reduce_angle(x)
-    result = _turned(x, n, *_sine_and_cosine(r, t))
+    result = _turned(x, n, *sine_and_cosine(r, t))
     return _small_as_is(x, result)
 
 
 def cos(x: Real) -> Real:
     """cos x = sin(x + π/2)."""
     n, r, t = reduce_angle(x)
-    return _turned(x, n + 1, *_sine_and_cosine(r, t))
+    return _turned(x, n + 1, *sine_and_cosine(r, t))
 
 
 def tan(x: Real) -> Real:
     """tan x = sin x / cos x, or -cos/sin of the rest in the odd quarters."""
     n, r, t = reduce_angle(x)
-    sine, cosine = _sine_and_cosine(r, t)
+    sine, cosine = sine_and_cosine(r, t)
     even = (n & 1).equals(0)
     return _small_as_is(x, where(even, sine, -cosine) / where(even, cosine, sine))
 
