@@ -102,7 +102,7 @@ def emit_product(
     scratch: ir.Value | None = None,
     epilogue: Epilogue | None = None,
     *,
-    rolled: bool = False,
+    rolled: bool = True,
 ) -> None:
     """Emit the product where the builder stands; it stands behind it afterwards.
 
@@ -118,8 +118,8 @@ def emit_product(
         ``epilogue(builder, vectors, tile) -> vectors or None``. Called while emitting, once per kind of tile; emits
         straight-line code.
     rolled : bool
-        Emit the epilogue once for a row of a tile and loop over the rows, instead of once for each row: a long epilogue
-        compiles several times faster so, and runs some percent slower.
+        Emit the epilogue once for a row of a tile and loop over the rows, instead of once for each row. Measured with
+        tanh and Adam: compiles two to four times faster and runs as fast.
     """
     if plan.scratch_bytes and scratch is None:
         raise CompileError(f"matrix product: the plan needs scratch memory, none given ({plan})")
@@ -129,7 +129,7 @@ def emit_product(
 
 
 def define_product(
-    module: ir.Module, plan: ProductPlan, name: str, epilogue: Epilogue | None = None, *, rolled: bool = False
+    module: ir.Module, plan: ProductPlan, name: str, epilogue: Epilogue | None = None, *, rolled: bool = True
 ) -> ir.Function:
     """Define ``void name(A*, B*, C*, scratch*)`` in a module; arguments as of :func:`emit_product`."""
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [code.POINTER] * 4), name)

@@ -41,7 +41,7 @@ class NativeProduct:
         plan: ProductPlan,
         epilogue: Epilogue | None = None,
         *,
-        rolled: bool = False,
+        rolled: bool = True,
         cache: ObjectCache | None = None,
     ) -> None:
         self.plan = plan

@@ -1,0 +1,200 @@
+"""A team of threads inside one native call: started by Python once, kept in step by a barrier in native code.
+
+Every member calls the same function with its own number; between barriers the members work on parts that do not
+overlap. As each number is computed whole by one member, in an order that does not depend on the team, results have the
+same bits for any number of members. The members live for one call (an epoch, say), so there is no pool that a fork
+could break.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.native import code
+from chainrule.native.runtime import Unit
+from chainrule.native.target import Target
+
+BARRIER_BYTES = 128
+"""Memory of a barrier, zeroed before use and aligned to 64 bytes: how many have arrived; a cache line on, the round."""
+
+# A barrier was measured at 0.4 µs when every member has a core, and tens of µs when one must first be scheduled. Work of this
+# length between two barriers makes the first cost small and the second bearable.
+SHORTEST_SHARE_SECONDS = 20e-6
+
+_SPINS = 500  # some 20 µs; then let somebody else have the core
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    if sys.platform == "linux":
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def team_size(seconds_between_barriers: float, most: int | None = None) -> int:
+    """Members worth having for work that takes one thread so long from barrier to barrier; at least 1.
+
+    Parameters
+    ----------
+    seconds_between_barriers : float
+        An estimate, from the number of operations; never measured, lest the choice vary from run to run.
+    most : int, optional
+        Default: :func:`available_cores`.
+    """
+    most = available_cores() if most is None else most
+    return max(1, min(most, int(seconds_between_barriers / SHORTEST_SHARE_SECONDS)))
+
+
+def share(
+    builder: ir.IRBuilder, total: int, step: int, member: ir.Value, members: ir.Value
+) -> tuple[ir.Value, ir.Value]:
+    """Emit a member's part [low, high) of ``range(total)``: nearly equal parts, cut at multiples of ``step``.
+
+    Parameters
+    ----------
+    member, members : ir.Value
+        64-bit: 0 ≤ member < members.
+    """
+    pieces = -(-total // step)
+
+    def cut(number: ir.Value) -> ir.Value:
+        piece = builder.udiv(builder.mul(number, code.index(pieces)), members)
+        return code.minimum(builder, code.multiply(builder, piece, step), total)
+
+    return cut(member), cut(builder.add(member, code.index(1)))
+
+
+def emit_barrier(builder: ir.IRBuilder, barrier: ir.Value, members: ir.Value) -> None:
+    """Emit a call that returns once all members have made it. Stores before it are seen by all after it.
+
+    The program must be linked with :func:`barrier_unit`. The last to arrive opens the next round, for which the others
+    wait: busily at first, then giving up their core.
+
+    Parameters
+    ----------
+    barrier : ir.Value
+        Pointer to :data:`BARRIER_BYTES` bytes.
+    members : ir.Value
+        64-bit number of members.
+    """
+    code.intrinsic(builder, _BARRIER, ir.VoidType(), barrier, members)
+
+
+def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any]) -> None:
+    """Call ``function(member, members, *arguments)`` for every member at once, number 0 on this thread.
+
+    Members start only once all threads exist: if the system refuses one, nobody waits at a barrier for it.
+
+    Raises
+    ------
+    RuntimeError
+        If a thread cannot be started; nothing has been called then.
+    BaseException
+        What a member raised, once all are done.
+    """
+    if members == 1:
+        function(0, 1, *arguments)
+        return
+    gate, called, errors = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> None:
+        try:
+            function(number, members, *arguments)
+        except BaseException as error:
+            errors.append(error)
+
+    def follow(number: int) -> None:
+        gate.wait()
+        if called.is_set():
+            work(number)
+
+    threads: list[threading.Thread] = []
+    try:
+        for number in range(1, members):
+            thread = threading.Thread(target=follow, args=(number,), name=f"chainrule {number}", daemon=True)
+            thread.start()
+            threads.append(thread)
+        called.set()
+    finally:
+        gate.set()
+        if called.is_set():
+            work(0)
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
+
+
+def barrier_memory() -> ctypes.Array[ctypes.c_char]:
+    """Zeroed memory with room for an aligned barrier; pass :func:`barrier_address` of it and keep it alive."""
+    return ctypes.create_string_buffer(BARRIER_BYTES + 64)
+
+
+def barrier_address(memory: ctypes.Array[ctypes.c_char]) -> int:
+    """The first address in the memory that is a multiple of 64."""
+    start = ctypes.addressof(memory)
+    return start + -start % 64
+
+
+_BARRIER = "chainrule.barrier"
+
+_BARRIER_CODE = """
+declare {yield_type} @{yield_name}()
+declare void @{pause_name}({pause_type})
+
+define void @{name}(ptr %arrived, i64 %members) {{
+entry:
+  %round = getelementptr i8, ptr %arrived, i64 64
+  %now = load atomic i32, ptr %round acquire, align 4
+  %before = atomicrmw add ptr %arrived, i32 1 acq_rel
+  %count = trunc i64 %members to i32
+  %mine = add i32 %before, 1
+  %complete = icmp eq i32 %mine, %count
+  br i1 %complete, label %last, label %wait
+last:
+  store atomic i32 0, ptr %arrived monotonic, align 4
+  %next = add i32 %now, 1
+  store atomic i32 %next, ptr %round release, align 4
+  ret void
+wait:
+  %spins = phi i32 [ {spins}, %entry ], [ %fewer, %spin ], [ 0, %give ]
+  %seen = load atomic i32, ptr %round acquire, align 4
+  %open = icmp ne i32 %seen, %now
+  br i1 %open, label %done, label %closed
+closed:
+  %patient = icmp ugt i32 %spins, 0
+  br i1 %patient, label %spin, label %give
+spin:
+  call void @{pause_name}({pause})
+  %fewer = sub i32 %spins, 1
+  br label %wait
+give:
+  call {yield_type} @{yield_name}()
+  br label %wait
+done:
+  ret void
+}}
+"""
+
+
+def barrier_unit(target: Target) -> Unit:
+    """The barrier's own code, to be linked with a program that uses :func:`emit_barrier`."""
+    arm = target.triple.startswith(("aarch64", "arm64"))
+    windows = "windows" in target.triple
+    text = _BARRIER_CODE.format(
+        name=_BARRIER,
+        spins=_SPINS,
+        pause_name="llvm.aarch64.hint" if arm else "llvm.x86.sse2.pause",
+        pause_type="i32" if arm else "",
+        pause="i32 1" if arm else "",
+        yield_name="SwitchToThread" if windows else "sched_yield",
+        yield_type="i32",
+    )
+    return Unit(lambda: text, level=0, name="barrier")

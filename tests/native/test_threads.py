@@ -1,0 +1,165 @@
+"""Teams: the barrier keeps members in step, shares cover the work, bits do not depend on the team."""
+
+import ctypes
+import itertools
+import threading
+
+import numpy as np
+import pytest
+from llvmlite import ir
+
+from chainrule.native import code
+from chainrule.native.products import Product, emit_product, plan_product
+from chainrule.native.runtime import Executable, Unit, compile_units, emit_object
+from chainrule.native.target import Target
+from chainrule.native.threads import (
+    available_cores,
+    barrier_address,
+    barrier_memory,
+    barrier_unit,
+    emit_barrier,
+    run_team,
+    share,
+    team_size,
+)
+
+TEAMS = (1, 2, 3, 4)
+POINTER, NUMBER = ctypes.c_void_p, ctypes.c_int64
+
+
+def compile_function(module: ir.Module) -> Executable:
+    return compile_units([Unit(lambda: module), barrier_unit(Target.host())], ["work"])
+
+
+def relay() -> Executable:
+    """``work(member, members, barrier, numbers, rounds)``: in each round a member writes 1 + its neighbour's number."""
+    module = ir.Module("relay")
+    types = [code.INDEX, code.INDEX, code.POINTER, code.POINTER, code.INDEX]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "work")
+    member, members, barrier, numbers, rounds = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    with code.loop(builder, 0, rounds):
+        neighbour = builder.urem(builder.add(member, code.index(1)), members)
+        seen = code.load(builder, code.address(builder, numbers, neighbour, code.INDEX), code.INDEX, 8)
+        emit_barrier(builder, barrier, members)
+        mine = code.address(builder, numbers, member, code.INDEX)
+        code.store(builder, builder.add(seen, code.index(1)), mine, 8)
+        emit_barrier(builder, barrier, members)
+    builder.ret_void()
+    return compile_function(module)
+
+
+@pytest.mark.parametrize("members", TEAMS)
+def test_barrier_keeps_members_in_step(members: int) -> None:
+    work = relay().function("work", None, NUMBER, NUMBER, POINTER, POINTER, NUMBER)
+    memory, numbers, rounds = barrier_memory(), np.zeros(members, np.int64), 500
+    run_team(work, members, (barrier_address(memory), numbers.ctypes.data, rounds))
+    assert numbers.tolist() == [rounds] * members
+
+
+def test_many_teams_side_by_side() -> None:
+    work = relay().function("work", None, NUMBER, NUMBER, POINTER, POINTER, NUMBER)
+    results = []
+
+    def fit() -> None:
+        memory, numbers = barrier_memory(), np.zeros(2, np.int64)
+        run_team(work, 2, (barrier_address(memory), numbers.ctypes.data, 50))
+        results.append(numbers.tolist())
+
+    threads = [threading.Thread(target=fit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [[50, 50]] * 8
+
+
+@pytest.mark.parametrize(("total", "step"), [(0, 4), (1, 4), (16, 4), (17, 4), (100, 7), (3, 1)])
+def test_shares_cover_the_range_without_overlap(total: int, step: int) -> None:
+    module = ir.Module("share")
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [code.INDEX, code.INDEX, code.POINTER]), "work")
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    low, high = share(builder, total, step, function.args[0], function.args[1])
+    code.store(builder, low, function.args[2], 8)
+    code.store(builder, high, code.address(builder, function.args[2], 1, code.INDEX), 8)
+    builder.ret_void()
+    work = compile_function(module).function("work", None, NUMBER, NUMBER, POINTER)
+    for members in TEAMS:
+        cuts = []
+        for member in range(members):
+            out = np.zeros(2, np.int64)
+            work(member, members, out.ctypes.data)
+            cuts.append(out.tolist())
+        assert cuts[0][0] == 0
+        assert cuts[-1][1] == total
+        assert all(before[1] == after[0] for before, after in itertools.pairwise(cuts))
+        assert all(low % step == 0 for low, _ in cuts if low < total)
+        assert max(high - low for low, high in cuts) <= -(-total // (members * step)) * step
+
+
+def test_product_shared_by_columns_has_the_same_bits_for_any_team() -> None:
+    """Two halves of the columns, each whole by one member: what a compiled step does with a large layer."""
+    whole, half = Product(40, 64, 30), plan_product(Product(40, 32, 30, ldb=64, ldc=64))
+    module = ir.Module("columns")
+    types = [code.INDEX, code.INDEX, code.POINTER, code.POINTER, code.POINTER]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "work")
+    member, members, a, b, c = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    low, high = share(builder, 2, 1, member, members)
+    with code.loop(builder, low, high) as part:
+        offset = code.multiply(builder, part, 32)
+        element = code.element_type("float32")
+        emit_product(
+            builder, half, a, code.address(builder, b, offset, element), code.address(builder, c, offset, element)
+        )
+    builder.ret_void()
+    work = compile_function(module).function("work", None, NUMBER, NUMBER, POINTER, POINTER, POINTER)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 30)).astype(np.float32), rng.normal(size=(30, 64)).astype(np.float32)
+    results = []
+    for members in TEAMS:
+        z = np.zeros((whole.m, whole.n), np.float32)
+        run_team(work, members, (x.ctypes.data, y.ctypes.data, z.ctypes.data))
+        results.append(z)
+    np.testing.assert_allclose(results[0], x @ y, atol=1e-4)
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_error_of_a_member_is_raised_and_all_are_joined(failing: int) -> None:
+    def work(member: int, members: int) -> None:
+        if member == failing:
+            raise ValueError("stop")
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="stop"):
+        run_team(work, 3, ())
+    assert threading.active_count() == before
+
+
+def test_nobody_starts_if_a_thread_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.endswith("2"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start"):
+        run_team(lambda *arguments: called.append(arguments), 3, ())
+    assert called == []
+
+
+def test_small_work_gets_one_member_and_large_work_all() -> None:
+    assert team_size(1e-6) == 1
+    assert team_size(1.0) == available_cores() >= 1
+    assert team_size(1.0, most=3) == 3
+    assert team_size(50e-6, most=8) == 2
+
+
+def test_barrier_is_emitted_for_other_machines() -> None:
+    for name in ("aarch64", "x86-64"):
+        target = Target.restricted(name)
+        assert emit_object(barrier_unit(target).build(), target)
