@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.errors import OptionError
-from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam, AdamW, Optimizer, RMSProp
+from chainrule.learn.optimizers import LBFGS, Optimizer, optimizer_of_name
 from chainrule.learn.training import Curves, Rows, Training, diagnose
 from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
@@ -23,17 +23,6 @@ from chainrule.models.table import is_table, table_inputs
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import Distribution, Output
 from chainrule.tables import TargetEncoder
-
-#: optimisers by the names scikit-learn users know
-_OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
-    "adam": lambda lr: Adam(lr=lr),
-    "adamw": lambda lr: AdamW(lr=lr),
-    "sgd": lambda lr: SGD(lr=lr, momentum=0.9, nesterov=True),
-    "rmsprop": lambda lr: RMSProp(lr=lr),
-    "gd": lambda lr: GD(lr=lr),
-    "lbfgs": lambda lr: LBFGS(),
-}
-
 
 class FeedForwardEstimator(BaseEstimator):
     """Base of the estimators; see `FeedForwardRegressor` for the parameters."""
@@ -194,9 +183,7 @@ class FeedForwardEstimator(BaseEstimator):
     def _optimizer(self) -> Optimizer:
         if isinstance(self.optimizer, Optimizer):
             return self.optimizer
-        if self.optimizer not in _OPTIMIZERS:
-            raise OptionError(f"optimizer must be one of {', '.join(_OPTIMIZERS)} or an object, got {self.optimizer!r}")
-        return _OPTIMIZERS[self.optimizer](float(self.learning_rate_init))
+        return optimizer_of_name(self.optimizer, self.learning_rate_init)
 
     def _options(self, seed: int, inputs: Inputs) -> FitOptions:
         for name, low, whole in (

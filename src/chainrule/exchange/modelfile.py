@@ -131,6 +131,24 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
             os.unlink(temporary)
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before the work, not after it, whether a model file can be written to a path.
+
+    Raises
+    ------
+    OptionError
+        Naming the file and the reason.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OptionError(f"cannot write {target}: it is a directory; name a file in it")
+    if not target.parent.is_dir():
+        raise OptionError(f"cannot write {target}: there is no folder {target.parent}; create it or choose another place")
+    writable = os.access(target, os.W_OK) if target.exists() else os.access(target.parent, os.W_OK)
+    if not writable:
+        raise OptionError(f"cannot write {target}: permission denied; choose another place")
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

@@ -14,7 +14,7 @@ longer changes, θ_new = θ − s·ḡ.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -386,7 +386,36 @@ def _as_number(t: Any, theta: Any) -> Any:
     return t if isinstance(t, (int, float)) else t.astype(theta.dtype)
 
 
+def optimizer_of_name(name: str, lr: float | None = None) -> Optimizer:
+    """The optimiser of a short name, as command lines and scikit-learn users write it.
+
+    Parameters
+    ----------
+    name : {"adam", "adamw", "sgd", "rmsprop", "gd", "lbfgs"}
+        ``sgd`` has Nesterov momentum 0.9.
+    lr : float, optional
+        Learning rate; the optimiser's own by default.
+
+    Raises
+    ------
+    OptionError
+        If there is none of that name.
+    """
+    rate = {} if lr is None else {"lr": float(lr)}
+    made: dict[str, Callable[[], Optimizer]] = {
+        "adam": lambda: Adam(**rate),
+        "adamw": lambda: AdamW(**rate),
+        "sgd": lambda: SGD(**rate, momentum=0.9, nesterov=True),
+        "rmsprop": lambda: RMSProp(**rate),
+        "gd": lambda: GD(**rate),
+        "lbfgs": lambda: LBFGS(),
+    }
+    if name not in made:
+        raise OptionError(f"there is no optimizer {name!r}; choose one of {', '.join(made)}, or give an object")
+    return made[name]()
+
+
 #: every optimiser by name
 OPTIMIZERS = Optimizer.registry
 
-__all__ = ["GD", "LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "FirstOrder", "Optimizer", "RMSProp"]
+__all__ = ["GD", "LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "FirstOrder", "Optimizer", "RMSProp", "optimizer_of_name"]

@@ -1,0 +1,75 @@
+"""The command line: parses, calls, prints; knows no mathematics.
+
+Exit status: 0 for success, 1 for a refusal (one line on stderr), 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+from cyclopts.exceptions import UnusedCliTokensError
+
+from chainrule import __version__
+from chainrule.cli.fit import fit
+from chainrule.cli.predict import predict
+from chainrule.cli.score import score
+from chainrule.errors import ChainruleError
+
+app = App(
+    name="chainrule",
+    help="Deep feed-forward networks on tables: a predictive distribution for every row, from one command.",
+    version=__version__,
+    help_format="plaintext",
+)
+app.command(fit)
+app.command(predict)
+app.command(score)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except ChainruleError as error:
+        return _refuse(str(error))
+    except CycloptsError as error:
+        return _refuse(f"{_usage(error)} (chainrule {' '.join(_command(arguments))}--help lists the options)")
+    except KeyboardInterrupt:
+        print("chainrule: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _refuse("not enough memory; use fewer rows or a smaller network")
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"chainrule: {' '.join(message.split())}", file=sys.stderr)
+    return 1
+
+
+def _usage(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"there is no use for the argument {error.unused_tokens[0]!r}; see which options there are"
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return [f"{arguments[0]} "] if arguments and arguments[0] in ("fit", "predict", "score") else []

@@ -1,0 +1,180 @@
+"""``chainrule fit``: from a table to a model file."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from chainrule.errors import OptionError
+
+if TYPE_CHECKING:
+    from chainrule.models.fit import FitOptions
+    from chainrule.models.table import TableFit
+
+ColumnKind = Literal["numeric", "categorical", "boolean"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The network and how it is trained."""
+
+    hidden: Annotated[str, Parameter(help="Units of the hidden layers, such as 64,64; 'none' for a linear model.")] = (
+        "64,64"
+    )
+    activation: Annotated[str, Parameter(help="Unit of the hidden layers: relu, tanh, sigmoid, gelu, silu, …")] = "relu"
+    optimizer: Annotated[str, Parameter(help="adam, adamw, sgd, rmsprop, gd or lbfgs.")] = "adam"
+    learning_rate: Annotated[float | None, Parameter(help="Step size; the optimizer's own by default.")] = None
+    batch_size: Annotated[int | None, Parameter(help="Rows per step; from the number of rows by default.")] = None
+    epochs: Annotated[int, Parameter(help="At most so many passes over the rows.")] = 200
+    patience: Annotated[int, Parameter(help="Stop after so many epochs without progress.")] = 20
+    l1: Annotated[float, Parameter(help="Strength of the L1 penalty.")] = 0.0
+    l2: Annotated[float, Parameter(help="Strength of the L2 penalty.")] = 1e-4
+    group_l1: Annotated[float, Parameter(help="Strength of the penalty that drops whole input columns.")] = 0.0
+    members: Annotated[int, Parameter(help="Networks in the ensemble.")] = 1
+    starts: Annotated[int, Parameter(help="Trainings per network, from different starts; the best is kept.")] = 1
+    seed: Annotated[int, Parameter(help="Decides splits, starts and order: same seed, same bits.")] = 0
+
+
+def fit(
+    data: Path,
+    *,
+    target: Annotated[list[str], Parameter(help="Column to predict; repeat it for several.")],
+    model: Annotated[Path | None, Parameter(help="Model file to write; the table's name by default.")] = None,
+    output: Annotated[
+        str | None,
+        Parameter(help="Distribution: gaussian, mixture:5, laplace, student_t, poisson, quantile:0.1,0.5,0.9, …"),
+    ] = None,
+    type: Annotated[
+        list[str] | None, Parameter(help="COLUMN=numeric|categorical|boolean, where it is not to be inferred.")
+    ] = None,
+    drop: Annotated[list[str] | None, Parameter(help="Column to leave out.")] = None,
+    missing: Annotated[list[str] | None, Parameter(help="Further spelling of a missing value.")] = None,
+    weight: Annotated[str | None, Parameter(help="Column of row weights.")] = None,
+    validation: Annotated[Path | None, Parameter(help="Table whose rows decide when to stop.")] = None,
+    test_fraction: Annotated[float, Parameter(help="Share of the rows kept aside for the scores.")] = 0.2,
+    validation_fraction: Annotated[float, Parameter(help="Share of the rest that decides when to stop.")] = 0.15,
+    drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.", negative="")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="Print nothing but errors.", negative="")] = False,
+    network: NetworkOptions | None = None,
+) -> None:
+    """Fit a model to a table (CSV or Parquet), score it, and write a model file.
+
+    Finds out what the columns are and says so; a share of the rows is kept aside, and the scores printed at the end
+    are those of rows the model never saw.
+
+    Parameters
+    ----------
+    data
+        Table with a header line.
+    """
+    from chainrule.cli.terminal import Progress
+    from chainrule.exchange.modelfile import check_writable
+    from chainrule.models.table import TableOptions, fit_table, read_schema
+    from chainrule.tables import read_table
+
+    network = network or NetworkOptions()
+    place = model or Path(data.stem + ".chainrule")
+    options = TableOptions(
+        targets=tuple(target),
+        types=_types(type or []),
+        drop=tuple(drop or ()),
+        output=output,
+        weight=weight,
+        test_fraction=test_fraction,
+        validation_fraction=validation_fraction,
+        drop_missing_target=drop_missing_target,
+    )
+    training = fit_options(network)
+    check_writable(place)
+    frame, schema = read_schema(read_table(data, missing=missing or ()), options, data)
+    rows = None if validation is None else read_table(validation, missing=missing or ())
+    say = (lambda *lines: None) if quiet else (lambda *lines: print(*lines, sep="\n"))
+    say(f"{data}: {schema.lines()[0]}", *schema.lines()[1:], "")
+    progress = Progress(quiet)
+    command = repeat_command(sys.argv, network.seed)
+    facts = {"command": command, "data": str(data), "seed": network.seed}
+    try:
+        fitted = fit_table(
+            frame, schema, options, training, validation=rows, source=data, facts=facts, on_epoch=progress
+        )
+    finally:
+        progress.close()
+    fitted.model.save(place)
+    say(*result_lines(fitted, place, data, command))
+
+
+def fit_options(network: NetworkOptions) -> FitOptions:
+    """Training options of command-line options."""
+    from chainrule.learn.optimizers import optimizer_of_name
+    from chainrule.models.fit import FitOptions
+    from chainrule.networks import hidden_layers
+
+    sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
+    if not all(s.strip().isdigit() for s in sizes):
+        raise OptionError(f"--hidden takes numbers of units such as 64,64, or none; got {network.hidden!r}")
+    for name, value, low in (("epochs", network.epochs, 1), ("patience", network.patience, 1), ("seed", network.seed, 0)):
+        if value < low:
+            raise OptionError(f"--{name} must be at least {low}, got {value}")
+    if network.batch_size is not None and network.batch_size < 1:
+        raise OptionError(f"--batch-size must be at least 1, got {network.batch_size}")
+    optimizer = optimizer_of_name(network.optimizer, network.learning_rate)
+    return FitOptions(
+        layers=hidden_layers([int(s) for s in sizes], network.activation),
+        optimizer=optimizer,
+        batch_size=network.batch_size,
+        max_epochs=network.epochs,
+        patience=network.patience,
+        l1=network.l1,
+        l2=network.l2,
+        group_l1=network.group_l1,
+        n_members=network.members,
+        n_starts=network.starts,
+        seed=network.seed,
+    )
+
+
+def _types(given: list[str]) -> dict[str, Any]:
+    kinds: dict[str, Any] = {}
+    for entry in given:
+        name, equals, kind = entry.rpartition("=")
+        if not equals or kind not in ("numeric", "categorical", "boolean"):
+            raise OptionError(f"--type takes COLUMN=numeric, categorical or boolean; got {entry!r}")
+        kinds[name] = kind
+    return kinds
+
+
+def repeat_command(argv: list[str], seed: int) -> str:
+    """The command that gives the same model again."""
+    arguments = argv[1:]
+    if not any(a == "--seed" or a.startswith("--seed=") for a in arguments):
+        arguments = [*arguments, "--seed", str(seed)]
+    return shlex.join(["chainrule", *arguments])
+
+
+def result_lines(fitted: TableFit, place: Path, data: Path, command: str) -> list[str]:
+    """What there is to say after a fit."""
+    from chainrule.cli.terminal import score_lines
+    from chainrule.learn.training import diagnose
+
+    first = fitted.trainings[0]
+    counts = ", ".join(f"{n} {what}" for what, n in fitted.n_rows.items() if n)
+    several = f" ({len(fitted.trainings)} networks)" if len(fitted.trainings) > 1 else ""
+    kept = f", epoch {first.best_epoch} kept" if first.validation is not None else ""
+    return [
+        f"rows: {counts}",
+        f"network: {first.layout.size} parameters{several}, {first.epoch} epochs{kept}; stopped because {first.reason}",
+        f"diagnosis: {diagnose(first.curves, first.best_epoch)}",
+        "",
+        f"scores on the {fitted.scored_on} rows (* best):",
+        *(f"  {line}" for line in score_lines(fitted.scored)),
+        "",
+        f"model:   {place}",
+        f"repeat:  {command}",
+        f"predict: {shlex.join(['chainrule', 'predict', str(place), str(data), '-o', 'predictions.csv'])}",
+    ]

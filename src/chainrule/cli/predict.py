@@ -1,0 +1,112 @@
+"""``chainrule predict``: a table of predictions from a model file and a table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from chainrule.errors import OptionError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from chainrule.models.model import Model
+
+
+def predict(
+    model: Path,
+    data: Path,
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="CSV or Parquet file to write; the screen by default.")
+    ] = None,
+    interval: Annotated[float | None, Parameter(help="Add the central interval of this probability, such as 0.9.")] = None,
+    quantiles: Annotated[str | None, Parameter(help="Add these quantiles, such as 0.1,0.5,0.9.")] = None,
+    missing: Annotated[list[str] | None, Parameter(help="Further spelling of a missing value.")] = None,
+) -> None:
+    """Predict every row of a table: one row out per row in, in the same order.
+
+    Columns: prediction (the mean, or the most probable class); p_<class> for classes; lower and upper with --interval;
+    q0.1 … with --quantiles. Several targets have their names appended.
+
+    Parameters
+    ----------
+    model
+        Model file.
+    data
+        Table with the columns the model was trained on; others are ignored.
+    """
+    from chainrule.models.model import load_model
+    from chainrule.tables import check_writable, read_table, write_table
+
+    levels = parse_quantiles(quantiles)
+    if interval is not None and not 0.0 < interval < 1.0:
+        raise OptionError(f"--interval must lie between 0 and 1, got {interval}")
+    if output is not None:
+        check_writable(output)
+    fitted = load_model(model)
+    frame = read_table(data, missing=missing or ())
+    table = prediction_table(fitted, frame, data, interval, levels)
+    if output is None:
+        sys.stdout.write(table.write_csv())
+    else:
+        write_table(table, output)
+        print(f"{output}: {table.height} predictions, columns {', '.join(table.columns)}")
+
+
+def parse_quantiles(text: str | None) -> list[float]:
+    """Levels of a comma-separated list."""
+    if text is None:
+        return []
+    try:
+        levels = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise OptionError(f"--quantiles takes numbers such as 0.1,0.5,0.9, got {text!r}") from None
+    if not all(0.0 < q < 1.0 for q in levels):
+        raise OptionError(f"--quantiles must lie between 0 and 1, got {text}")
+    return levels
+
+
+def prediction_table(
+    model: Model, frame: pl.DataFrame, source: Any, interval: float | None = None, levels: list[float] | None = None
+) -> pl.DataFrame:
+    """Predictions of every row as a table."""
+    import numpy as np
+    import polars as pl
+
+    levels = levels or []
+    distribution = model.distribution([model.inputs.encoder.to_matrix(frame, source)])
+    target = model.target
+    one = len(target.names) == 1
+    columns: dict[str, Any] = {}
+    if target.task != "numeric":
+        if interval is not None or levels:
+            what = "--interval" if interval is not None else "--quantiles"
+            raise OptionError(f"{what} is for numbers; {target.names[0]!r} is a class, see its probabilities p_<class>")
+        p = np.asarray(distribution.mean()).reshape(frame.height, -1)
+        codes = np.argmax(p, axis=1)[:, None] if target.task == "classes" else (p > 0.5).astype(int)
+        for name, labels in target.labels(codes).items():
+            columns["prediction" if one else f"prediction_{name}"] = labels
+        for k, (name, classes) in enumerate(zip(target.names, target.classes, strict=True)):
+            shares = p if target.task == "classes" else np.stack([1 - p[:, k], p[:, k]], axis=1)
+            for j, label in enumerate(classes):
+                columns[f"p_{label}" if one else f"p_{label}_{name}"] = shares[:, j]
+        return pl.DataFrame(columns)
+
+    def put(name: str, values: Any) -> None:
+        values = np.asarray(values).reshape(frame.height, -1)
+        for k, each in enumerate(target.names):
+            columns[name if one else f"{name}_{each}"] = values[:, k]
+
+    middle = distribution.median() if model.output.name == "quantile" else distribution.mean()
+    put("prediction", middle)
+    if interval is not None:
+        bounds = np.asarray(distribution.interval(interval))
+        put("lower", bounds[..., 0])
+        put("upper", bounds[..., 1])
+    for level in levels:
+        put(f"q{level:g}", distribution.ppf(level))
+    return pl.DataFrame(columns)

@@ -1,0 +1,43 @@
+"""``chainrule score``: how good a model is on a table that has the target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def score(
+    model: Path,
+    data: Path,
+    *,
+    weight: Annotated[str | None, Parameter(help="Column of row weights.")] = None,
+    missing: Annotated[list[str] | None, Parameter(help="Further spelling of a missing value.")] = None,
+    drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.", negative="")] = False,
+) -> None:
+    """Score a model on a table that has the target.
+
+    Parameters
+    ----------
+    model
+        Model file.
+    data
+        Table with the model's columns and its target.
+    """
+    from chainrule.cli.terminal import table
+    from chainrule.models.model import load_model
+    from chainrule.models.scores import MEANINGS, scores
+    from chainrule.models.table import row_weights
+    from chainrule.tables import complete_rows, read_table
+
+    fitted = load_model(model)
+    frame = read_table(data, missing=missing or ())
+    frame = complete_rows(frame, fitted.target.names, drop=drop_missing_target, source=data)
+    y = fitted.target.to_array(frame, data)
+    distribution = fitted.distribution([fitted.inputs.encoder.to_matrix(frame, data)])
+    values = scores(distribution, y, fitted.target.task, row_weights(frame, weight, data))
+    print(f"{model} on {data}: {frame.height} rows")
+    rows = [[name, f"{value:.6g}", f" {MEANINGS[name][0]}"] for name, value in values.items()]
+    for line, row in zip(table([r[:2] for r in rows]), rows, strict=True):
+        print(f"  {line}  {row[2]}")

@@ -1,0 +1,77 @@
+"""What the commands print: aligned tables and a progress line."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of an aligned table, the first column to the left, all others to the right."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+
+
+def score_lines(scored: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Scores of several models side by side, the best of each column marked with *."""
+    from chainrule.models.scores import MEANINGS
+
+    names = list(next(iter(scored.values())))
+    best: dict[str, float] = {}
+    for name in names:
+        values = [s[name] for s in scored.values()]
+        if name in MEANINGS and name != "cover 90%":
+            best[name] = max(values) if MEANINGS[name][1] else min(values)
+    rows = [["", *names]]
+    for model, values_by_name in scored.items():
+        cells = [number(values_by_name[n]) + ("*" if values_by_name[n] == best.get(n) else " ") for n in names]
+        rows.append([model, *cells])
+    rows[0] = ["", *(f"{n} " for n in names)]
+    return table(rows)
+
+
+def number(value: float) -> str:
+    """A score with four digits that matter."""
+    return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.4f}"[: max(7, 1)]
+
+
+class Progress:
+    """A line that follows the training: rewritten in place on a terminal, printed now and then elsewhere."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.live = sys.stderr.isatty()
+        self.quiet = quiet
+        self._last = 0.0
+        self._runs = 0
+        self._epochs = 0
+
+    def __call__(self, training: Any) -> None:
+        """Note an epoch."""
+        if training.epoch == 1:
+            self._runs += 1
+        self._epochs = training.epoch
+        now = time.monotonic()
+        pause = 0.1 if self.live else 2.0
+        if self.quiet or now - self._last < pause:
+            return
+        self._last = now
+        self._write(training, end="" if self.live else "\n")
+
+    def _write(self, training: Any, end: str) -> None:
+        curves = training.curves
+        text = f"  epoch {training.epoch}  training loss {curves.training[-1]:.4f}"
+        if curves.validation:
+            text += f"  validation {curves.validation[-1]:.4f}  best {training.best_loss:.4f} (epoch {training.best_epoch})"
+        if self._runs > 1:
+            text = f"  network {self._runs}{text}"
+        print(("\r\x1b[2K" if self.live else "") + text, end=end, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self.live and not self.quiet:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
