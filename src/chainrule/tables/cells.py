@@ -108,3 +108,9 @@ def labels(column: pl.Series) -> pl.Series:
     whole = (pl.col("value") == pl.col("value").floor()) & (pl.col("value").abs() < 2.0**53)
     integers = pl.when(whole).then(pl.col("value")).cast(pl.Int64).cast(pl.String)
     return pl.select(values).select(integers.fill_null(pl.col("value").cast(pl.String))).to_series().alias(column.name)
+
+
+def counted(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Distinct values that are not missing, in ascending order, and how often each occurs."""
+    table = column.alias("value").drop_nulls().value_counts(name="times").sort("value")
+    return table["value"], table["times"]

@@ -13,6 +13,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
 from narwhals.exceptions import NarwhalsError
+from narwhals.series import Series
 
 from chainrule.errors import TableError
 from chainrule.tables.place import shown
@@ -71,7 +72,7 @@ def _unite(columns: Sequence[pl.Series]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _from_series(name: str, column: nw.Series[Any]) -> pl.Series:
+def _from_series(name: str, column: Series[Any]) -> pl.Series:
     if column.implementation.is_polars():
         return column.to_polars().alias(name)
     missing = column.is_null().to_numpy()

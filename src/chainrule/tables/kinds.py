@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 from chainrule.errors import TableError
-from chainrule.tables.cells import DATE, TRUTH, WRITTEN_NUMBER, is_whole, labels, numbers
+from chainrule.tables.cells import DATE, TRUTH, WRITTEN_NUMBER, counted, is_whole, labels, numbers
 from chainrule.tables.place import Source, listed, option, place, shown
 from chainrule.tables.schema import Column, DroppedKind, InputKind
 
@@ -191,8 +191,7 @@ def text_meaning(column: pl.Series, source: Source) -> Literal["dates", "truth",
     TableError
         If it is numbers with words among them, or numbers that are not written plainly.
     """
-    counted = column.drop_nulls().value_counts()
-    texts, times = counted.to_series(0), counted.to_series(1)
+    texts, times = counted(column)
     total = int(times.sum())
 
     def share(which: pl.Series) -> float:
@@ -276,9 +275,9 @@ def truth_values(column: pl.Series) -> np.ndarray:
 
 
 def _categorical(column: pl.Series, source: Source, counts: dict[str, Any]) -> Column:
-    texts = labels(column)
-    commonest = texts.drop_nulls().value_counts().sort(["count", texts.name], descending=[True, False])
-    kept = in_order(commonest.to_series(0)[:MOST_CATEGORIES].to_list())
+    texts, times = counted(labels(column))
+    commonest = np.argsort(-times.to_numpy().astype(np.int64), kind="stable")[:MOST_CATEGORIES]
+    kept = in_order(texts.gather(commonest).to_list())
     number = counts["distinct"]
     if number > MOST_CATEGORIES:
         reason = f"the {MOST_CATEGORIES} commonest of {number} categories; the others count as unseen"

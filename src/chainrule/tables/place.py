@@ -21,8 +21,8 @@ LONGEST = 40
 
 
 def shown(value: object) -> str:
-    """A cell or name in quotes, shortened, control characters escaped."""
-    text = repr(str(value))
+    """A cell or name, text in quotes, shortened, control characters escaped."""
+    text = repr(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 2] + "…" + text[-1]
 
 

@@ -104,7 +104,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         width = max((len(_plain(c.name)) for c in self.columns), default=0)
         roles = [_role(c) for c in self.columns]
         role_width = max((len(r) for r in roles), default=0)
-        lines = [f"{self.rows} rows, {len(self.inputs)} input columns"]
+        lines = [f"{self.rows} rows, {len(self.inputs)} input column{'s' if len(self.inputs) != 1 else ''}"]
         lines += [
             f"  {_plain(c.name):<{width}}  {role:<{role_width}}  {c.reason}{_missing(c)}"
             for c, role in zip(self.columns, roles, strict=True)

@@ -3,9 +3,9 @@
 * Two distinct values, of whatever type: *binary* (Bernoulli).
 * Other text: *classes* (categorical).
 * Whole numbers 1 … k, or 0 … k−1, all of them present, with 3 ≤ k ≤ 20 and at least five rows for each on average, are
-  labels: *classes*. Except that from 0, where the largest is the rarest and comes in fewer than 5 % of the rows, they
-  tail off like counts: numeric. A quality of 3 … 8 is numeric, species 0, 1, 2 and covers 1 … 7 are classes. With
-  several targets this rule does not apply.
+  labels: *classes*. Except that from 0, where the largest is the rarest and comes less than a fifth as often as the
+  commonest, they tail off like counts: numeric. So a quality of 3 … 8 is numeric, species 0, 1, 2 and covers 1 … 7
+  are classes. With several targets this rule does not apply.
 * All other numbers: *numeric* (Gaussian), with Poisson suggested for whole numbers from 0 or 1 upwards.
 
 An output named by the user decides instead.
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from chainrule.errors import TableError
-from chainrule.tables.cells import is_whole, numbers
+from chainrule.tables.cells import counted, is_whole, numbers
 from chainrule.tables.kinds import as_floats, is_nested, refuse_infinite, refuse_words, simple, text_meaning
 from chainrule.tables.place import Source, listed, place, shown
 from chainrule.tables.schema import Column, InputKind, Label, Task
@@ -32,7 +32,7 @@ OUTPUT_OF_TASK: dict[Task, str] = {"binary": "bernoulli", "classes": "categorica
 
 MOST_LABELS = 20
 ROWS_PER_LABEL = 5
-RARE = 0.05
+RARE = 0.2
 MOST_CLASSES = 1000
 
 
@@ -94,7 +94,7 @@ def target_column(
     if task == "binary" and distinct != 2:
         raise TableError(
             f"{where}: the target has {distinct} different values, but a Bernoulli output needs two; "
-            "use --output categorical"
+            "use --output categorical for classes, gaussian for numbers"
         )
     if distinct > min(MOST_CLASSES, len(present) / 2) and distinct > 2:
         raise TableError(
@@ -140,11 +140,10 @@ def _natural_task(present: pl.Series, distinct: int, several: bool) -> tuple[Tas
 def _are_labels(present: pl.Series, distinct: int) -> bool:
     if not 3 <= distinct <= MOST_LABELS or len(present) < ROWS_PER_LABEL * distinct or not is_whole(present):
         return False
-    counted = present.cast(pl.Int64).value_counts().sort(present.name)
-    values, times = counted.to_series(0).to_list(), counted.to_series(1).to_list()
+    values, times = (part.to_list() for part in counted(present.cast(pl.Int64)))
     if values[0] == 1:
         return values[-1] == distinct
-    tails_off = times[-1] == min(times) and times[-1] < RARE * len(present)
+    tails_off = times[-1] == min(times) and times[-1] < RARE * max(times)
     return values[0] == 0 and values[-1] == distinct - 1 and not tails_off
 
 
@@ -168,7 +167,8 @@ def _numbers(column: pl.Series, reason: str, output: str | None, source: Source,
 def suggestion(column: Column) -> str:
     """What else a target might be; empty if nothing comes to mind."""
     if column.kind == "numeric" and column.reason.startswith("whole") and column.low in (0.0, 1.0):
-        return f"if {shown(column.name)} counts something, --output poisson suits it better"
+        labels = ", if it holds labels, --output categorical" if column.distinct <= MOST_LABELS else ""
+        return f"if {shown(column.name)} counts something, --output poisson suits it better{labels}"
     if column.kind == "numeric" and column.reason.startswith("whole") and column.distinct <= MOST_LABELS:
         return f"if the values of {shown(column.name)} are labels, not amounts, use --output categorical"
     if column.kind == "classes" and not isinstance(column.categories[0], str):
