@@ -177,7 +177,7 @@ class _Search:
 
     def _arrived(self, stop: Stop, path: Path) -> bool:
         """Whether a search that ran into rounding got near enough to a stationary point to call it one."""
-        return stop.grad_norm <= 1e-6 * max(1.0, abs(stop.value), float(path.grad_norms[0]))
+        return stop.grad_norm <= 1e-8 * max(1.0, abs(stop.value), float(path.grad_norms[0]))
 
     def _reason(self, stop: Stop, track: Tracker, success: bool) -> str:
         limit, tol, norm = self.limits.max_iter, self.limits.tol, stop.grad_norm

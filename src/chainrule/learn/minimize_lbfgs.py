@@ -84,7 +84,7 @@ def lbfgs(objective: Objective, theta: np.ndarray, method: LBFGS, limits: Limits
 
     z, _, _ = fmin_l_bfgs_b(
         fun,
-        split.variables(theta),
+        center,
         bounds=split.bounds,
         m=method.memory,
         factr=0.0,

@@ -229,9 +229,13 @@ class Objective:
         program = Program(function, np.zeros(self.size), self.strengths, self.data)
         self._programs["evaluate"] = program
 
+        last: list[Any] = [None, None]  # a search asks for the point it has just found once more
+
         def evaluate(theta: np.ndarray) -> tuple[float, np.ndarray, float]:
-            value, gradient, kinks = program(theta, self.strengths, self.data)
-            return float(value), gradient, float(kinks)
+            if last[0] is None or not np.array_equal(last[0], theta):
+                value, gradient, kinks = program(theta, self.strengths, self.data)
+                last[:] = theta.copy(), (float(value), gradient, float(kinks))
+            return last[1]
 
         return evaluate
 
