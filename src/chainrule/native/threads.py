@@ -24,8 +24,8 @@ from chainrule.native.target import Target
 BARRIER_BYTES = 128
 """Memory of a barrier, zeroed before use and aligned to 64 bytes: how many have arrived; a cache line on, the round."""
 
-# A barrier was measured at 0.4 µs when every member has a core, and tens of µs when one must first be scheduled. Work of this
-# length between two barriers makes the first cost small and the second bearable.
+# Measured: a barrier takes 0.4 µs when every member has a core, tens of µs when one must be scheduled first. Work of
+# this length between two barriers makes the first cost small and the second bearable.
 SHORTEST_SHARE_SECONDS = 20e-6
 
 _SPINS = 500  # some 20 µs; then let somebody else have the core
