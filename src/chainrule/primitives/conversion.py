@@ -30,7 +30,7 @@ def kind_of(x: Any) -> Any:
 
 @cache
 def _operand_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype, ...]:
-    if all(kind in (int, float) for kind in kinds):
+    if all(kind is int or kind is float for kind in kinds):  # by identity: a dtype equals its Python type
         kinds = tuple(INT64 if kind is int else FLOAT64 for kind in kinds)
     try:
         resolved = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
