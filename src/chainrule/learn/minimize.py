@@ -109,7 +109,7 @@ def minimize(
     search = _Search(objective, _batch_size(batch_size, objective), method, lr, max_iter, tol)
     points = [theta, *_other_points(starts, theta, spread, objective, rng)]
     results = []
-    with np.errstate(all="ignore"):  # what leaves the finite range is found and told in words
+    with objective.threads(), np.errstate(all="ignore"):  # what leaves the finite range is found and told in words
         for point in points:
             results.append(search.run(point, rng))
     if len(results) == 1:

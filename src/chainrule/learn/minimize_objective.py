@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +19,9 @@ from chainrule.graph.types import ArrayType
 from chainrule.learn.divergence import first_fault
 from chainrule.learn.optimizers import FirstOrder
 from chainrule.learn.penalties import GroupL1, Penalty, ProximalPenalty, SmoothPenalty, Sum
+
+#: elements of an array up to which BLAS runs on one thread
+SMALL = 100_000
 
 
 class Program:
@@ -219,16 +223,17 @@ class Objective:
     # -- the programs
 
     @cached_property
-    def evaluate(self) -> Callable[[np.ndarray], tuple[float, np.ndarray, float]]:
-        """``θ -> (J + smooth penalties, their gradient, penalties with a kink)`` on all data."""
-
+    def _evaluation(self) -> Program:
         def function(theta: Any, strengths: Any, batch: Any) -> Any:
             value, gradient = self.smooth_part(theta, strengths, batch)
             return value, gradient, self.kinks(theta, strengths)
 
-        program = Program(function, np.zeros(self.size), self.strengths, self.data)
-        self._programs["evaluate"] = program
+        return Program(function, np.zeros(self.size), self.strengths, self.data)
 
+    @cached_property
+    def evaluate(self) -> Callable[[np.ndarray], tuple[float, np.ndarray, float]]:
+        """``θ -> (J + smooth penalties, their gradient, penalties with a kink)`` on all data."""
+        program = self._evaluation
         last: list[Any] = [None, None]  # a search asks for the point it has just found once more
 
         def evaluate(theta: np.ndarray) -> tuple[float, np.ndarray, float]:
@@ -241,8 +246,16 @@ class Objective:
 
     def fault(self, theta: np.ndarray) -> str:
         """The first node of the objective that is not finite at θ, in words."""
-        self.evaluate  # noqa: B018  makes the program
-        return self._programs["evaluate"].first_fault(theta, self.strengths, self.data)
+        return self._evaluation.first_fault(theta, self.strengths, self.data)
+
+    def threads(self) -> AbstractContextManager[Any]:
+        """One BLAS thread where the arrays are small: waking a second one costs more than it brings."""
+        graph = self._evaluation.graph
+        if graph is None or max(node.type.size for node in graph.nodes) > SMALL:
+            return nullcontext()
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        return threadpool_limits(1, user_api="blas")
 
     @cached_property
     def hessian_product(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

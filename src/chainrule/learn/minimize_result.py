@@ -131,7 +131,8 @@ class Result:
         if not free.any() and stationary:
             return Curvature("minimum", np.inf, np.inf, 0.0)
         product = self._objective.hessian_on(self._theta, free)
-        return curvature_of_product(product, int(free.sum()), stationary)
+        with self._objective.threads():
+            return curvature_of_product(product, int(free.sum()), stationary)
 
     @property
     def optima(self) -> list[tuple[Result, int]]:
