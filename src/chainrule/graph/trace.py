@@ -10,10 +10,13 @@ need nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import lru_cache
+from inspect import Parameter, signature
+from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -69,7 +72,7 @@ class Recorder:
         """Append a constant."""
         array = as_recordable(value, "a constant", dtype)  # a copy: it must not change when the user's array does
         array.setflags(write=False)
-        return self.add(CONSTANT, (), {"value": array}, ArrayType(array.shape, array.dtype), array)
+        return self.add(CONSTANT, (), {"value": array}, _type(array.shape, array.dtype), array)
 
     def lift(self, value: Any) -> Traced:
         """A traced value as it is, anything else as a constant."""
@@ -141,17 +144,26 @@ def apply(primitive: Primitive, *inputs: Any, **params: Any) -> Any:
             break
     else:
         return primitive.numpy(*inputs, **params)
-    positions = tuple([recorder.lift(x).index for x in inputs])
-    values = [recorder.values[i] for i in positions]
-    if any(v is None for v in values):
-        type = primitive.infer(*[recorder.nodes[i].type for i in positions], **params)
-        return recorder.add(primitive, positions, params or NO_PARAMS, type, None)
+    nodes, positions, values, known = recorder.nodes, [], [], True
+    for x in inputs:
+        i = x.index if isinstance(x, Traced) and x.recorder is recorder else recorder.lift(x).index
+        positions.append(i)
+        values.append(recorder.values[i])
+        known = known and values[-1] is not None
+    if not known:
+        type = primitive.infer(*[nodes[i].type for i in positions], **params)
+        return recorder.add(primitive, tuple(positions), params or NO_PARAMS, type, None)
     try:
         value = np.asarray(primitive.numpy(*values, **params))
     except (TypeError, ValueError, IndexError):
-        primitive.infer(*[recorder.nodes[i].type for i in positions], **params)  # says what does not fit, if it knows
+        primitive.infer(*[nodes[i].type for i in positions], **params)  # says what does not fit, if it knows
         raise
-    return recorder.add(primitive, positions, params or NO_PARAMS, ArrayType(value.shape, value.dtype), value)
+    return recorder.add(primitive, tuple(positions), params or NO_PARAMS, _type(value.shape, value.dtype), value)
+
+
+@lru_cache(maxsize=4096)
+def _type(shape: tuple[int, ...], dtype: np.dtype) -> ArrayType:
+    return ArrayType(shape, dtype)
 
 
 def trace(f: Callable[..., Any], *args: Any, name: str | None = None) -> Graph:
@@ -235,23 +247,22 @@ def function_name(f: Callable[..., Any]) -> str:
 
 def argument_names(f: Callable[..., Any], tree: TreeShape) -> list[str]:
     """Names for the leaves of a call's arguments: the function's own parameter names where they can be had."""
-    import inspect
-
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
+    parameters = _parameter_names(f)
     names: list[str] = []
     for k, child in enumerate(tree.children):
-        if k < len(parameters) and parameters[k].kind in (
-            inspect.Parameter.POSITIONAL_ONLY,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        ):
-            base = parameters[k].name
-        else:
-            base = f"x{k}"
-        names += child.paths(base)
+        names += child.paths(parameters[k] if k < len(parameters) else f"x{k}")
     return names
+
+
+def _parameter_names(f: Callable[..., Any]) -> Sequence[str]:
+    """Names of the parameters that take positional arguments."""
+    if isinstance(f, FunctionType) and "__wrapped__" not in f.__dict__:  # quicker than a signature
+        return f.__code__.co_varnames[: f.__code__.co_argcount]
+    try:
+        parameters = signature(f).parameters.values()
+    except (TypeError, ValueError):  # written in C
+        return ()
+    return [p.name for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
 
 
 def label(x: Any, name: str) -> Any:

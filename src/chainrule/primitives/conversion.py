@@ -22,10 +22,10 @@ BOOL, INT64, UINT64, FLOAT64 = map(np.dtype, ("bool", "int64", "uint64", "float6
 
 def kind_of(x: Any) -> Any:
     """What decides the dtype of a result: a dtype, or ``int`` or ``float`` for a Python number, which is weak."""
+    if isinstance(x, (Traced, np.ndarray)):
+        return x.dtype
     kind = type(x)
-    if kind is int or kind is float:
-        return kind
-    return x.dtype if isinstance(x, (Traced, np.ndarray)) else BOOL if kind is bool else np.asarray(x).dtype
+    return kind if kind is int or kind is float else np.asarray(x).dtype
 
 
 @cache

@@ -141,8 +141,7 @@ def record_ufunc(ufunc: np.ufunc, primitive: Primitive, constant_last: bool = Fa
     def call(*operands: Any) -> Any:
         if constant_last and not isinstance(operands[0], Traced):
             operands = operands[::-1]
-        dtypes = operand_dtypes(ufunc, operands)
-        return apply(primitive, *[convert(x, dtype) for x, dtype in zip(operands, dtypes, strict=True)])
+        return apply(primitive, *map(convert, operands, operand_dtypes(ufunc, operands)))
 
     UFUNCS[ufunc] = call
 

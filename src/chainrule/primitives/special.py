@@ -87,15 +87,14 @@ GAMMAINC = _declare(
 GAMMAINCC = _declare(
     sp.gammaincc, "Q({0}, {1})", _SHAPE_PARAMETER, lambda z, a, x: -_gamma_density(a, x), domain=(0.5, 4.0)
 )
-STDTR = _declare(
-    sp.stdtr,
-    "T({0}, {1})",
-    _SHAPE_PARAMETER,
-    lambda z, df, t: np.exp(
-        -0.5 * (df + 1.0) * np.log1p(np.square(t) / df) - sp.betaln(0.5 * df, 0.5) - 0.5 * np.log(df)
-    ),
-    domain=(0.5, 4.0),
-)
+
+
+def _student_density(df: Any, t: Any) -> Any:
+    scale = sp.gammaln(0.5 * df + 0.5) - sp.gammaln(0.5 * df) - 0.5 * np.log(pi * df)
+    return np.exp(scale - (0.5 * df + 0.5) * np.log1p(np.square(t) / df))
+
+
+STDTR = _declare(sp.stdtr, "T({0}, {1})", _SHAPE_PARAMETER, lambda z, df, t: _student_density(df, t), domain=(0.5, 4.0))
 
 # -- entropies and products with logarithms
 
