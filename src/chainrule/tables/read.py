@@ -39,7 +39,7 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
         semicolons, tabs or ``|`` (found out), in double quotes where they hold a separator or a line break.
         ``.parquet`` or ``.pq``: Parquet.
     missing : iterable of str
-        Words that mean a missing value, besides (in any case, blanks around them ignored): an empty cell, ``NA``,
+        Words or numbers (``-999``) that mean a missing value, besides (in any case, blanks around them ignored): an empty cell, ``NA``,
         ``N/A``, ``#N/A``, ``<NA>``, ``NaN``, ``NaT``, ``null``, ``None``, ``nil``, ``?``, ``-``, ``--``, ``.``.
 
     Returns
@@ -82,9 +82,22 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
         raise TableError(f"{name}: {error}") from None
     if not frame.height:
         raise TableError(f"{name}: has column names but no rows; add rows below the header")
-    return frame.with_columns(
+    frame = frame.with_columns(
         settle(column, words, decimal_comma) for column in frame.iter_columns() if column.dtype == pl.String
     )
+    codes = _numbers_among(words)
+    return frame.with_columns(pl.selectors.numeric().replace(codes, None)) if codes else frame
+
+
+def _numbers_among(words: Iterable[str]) -> list[float]:
+    """The words that are numbers, such as -999."""
+    found = []
+    for word in words:
+        try:
+            found.append(float(word))
+        except ValueError:
+            continue
+    return [number for number in found if number == number]
 
 
 def _no_file(name: str) -> TableError:
