@@ -1,0 +1,196 @@
+"""Compile graphs, and functions, to native code.
+
+The stages, each pure and printable: Graph → :mod:`~chainrule.native.terms` → :mod:`~chainrule.native.lower` →
+:mod:`~chainrule.native.plan` → :mod:`~chainrule.native.emit` → :mod:`~chainrule.native.runtime`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Sequence
+from functools import cache as memoize
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import GraphError
+from chainrule.graph.graph import Graph
+from chainrule.native.cache import ObjectCache
+from chainrule.native.emit import LIBRARY, RUN, Slots, emit_program, product_plans
+from chainrule.native.lower import lower
+from chainrule.native.nests import Place
+from chainrule.native.plan import ALIGNMENT, MemoryPlan, plan_memory
+from chainrule.native.runtime import Executable, Unit, compile_units
+from chainrule.native.steps import LibraryStep, Program
+from chainrule.native.target import Target
+from chainrule.native.terms import to_terms
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+
+
+@memoize
+def shared_cache() -> ObjectCache:
+    """The user's cache of object code."""
+    return ObjectCache()
+
+
+def compile_graph(graph: Graph, target: Target | None = None, cache: ObjectCache | None = None) -> NativeProgram:
+    """Compile a graph to one native function.
+
+    Primitives without native code (linear algebra, sorting, rare special functions) are called by their NumPy meaning
+    in between.
+
+    Parameters
+    ----------
+    graph : Graph
+    target : Target, optional
+        Default: the host.
+    cache : ObjectCache, optional
+        Where object code is kept; default: nowhere.
+
+    Raises
+    ------
+    CompileError
+        If it cannot be compiled, naming the node and its shape.
+    """
+    return NativeProgram(graph, Target.host() if target is None else target, cache)
+
+
+class NativeProgram:
+    """A compiled graph. Calling it is running the graph: ``program.run(*inputs)`` as ``graph.run(*inputs)``.
+
+    Safe to call from several threads at once; the interpreter's lock is released meanwhile.
+
+    Attributes
+    ----------
+    graph : Graph
+    target : Target
+    program : Program
+        Nests, products and library calls; ``print`` shows them.
+    memory : MemoryPlan
+    executable : Executable
+        With a report of how long compilation took.
+    """
+
+    def __init__(self, graph: Graph, target: Target, cache: ObjectCache | None = None) -> None:
+        self.graph, self.target = graph, target
+        self.program: Program = lower(to_terms(graph))
+        self.plans = product_plans(self.program, target)
+        self.memory: MemoryPlan = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
+        self._library = _Library(self.program, self.memory)
+        unit = Unit(lambda: emit_program(self.program, self.memory, self.plans, target), name=graph.name)
+        self.executable: Executable = compile_units(
+            unit, [RUN], target=target, cache=cache, symbols={LIBRARY: self._library.address}
+        )
+        self._function = self.executable.function(RUN, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
+        self._slots = Slots.of(self.program)
+        self._constants = [np.ascontiguousarray(c) for c in self.program.constants]
+        self._types = [graph.nodes[i].type for i in graph.inputs]
+        self._outputs = [(graph.nodes[i].shape, graph.nodes[i].dtype) for i in graph.outputs]
+        self._frames: deque[_Frame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
+
+    def run(self, *inputs: Any) -> list[np.ndarray]:
+        """Run on a flat list of inputs of the graph's types; the flat list of outputs.
+
+        Raises
+        ------
+        GraphError
+            If an input has another shape, or an index is out of bounds.
+        """
+        if len(inputs) != len(self._types):
+            raise GraphError(f"{self.graph.name} takes {len(self._types)} inputs, got {len(inputs)}")
+        arrays = [self._input(k, value) for k, value in enumerate(inputs)]
+        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
+        frame = self._frames.pop() if self._frames else _Frame(self)
+        table = frame.table
+        for k, array in enumerate(arrays):
+            table[k] = array.ctypes.data
+        for k, array in enumerate(outputs):
+            table[self._slots.outputs + k] = array.ctypes.data
+        status = self._function(frame.table_address, frame.arena_address)
+        self._frames.append(frame)
+        if status:
+            self._fail(status)
+        return outputs
+
+    __call__ = run
+
+    def _input(self, k: int, value: Any) -> np.ndarray:
+        expected = self._types[k]
+        array = np.ascontiguousarray(value, expected.dtype)
+        if array.shape != expected.shape:
+            if np.shape(value) == expected.shape:  # ascontiguousarray makes scalars vectors of one element
+                return array.reshape(expected.shape)
+            name = self.graph.node_names[self.graph.inputs[k]]
+            raise GraphError(f"{self.graph.name}: input {name} must have shape {expected.shape}, got {array.shape}")
+        return array
+
+    def _fail(self, status: int) -> None:
+        if status > 0:
+            node = self.graph.nodes[status - 1]
+            name = self.graph.node_names[status - 1]
+            shapes = ", ".join(str(self.graph.nodes[i].type) for i in node.inputs)
+            raise GraphError(f"{self.graph.name}: {name} = {node.primitive.name}({shapes}): an index is out of bounds")
+        raise self._library.take_error()
+
+    def __str__(self) -> str:
+        return f"{self.program}\n{self.memory}"
+
+
+class _Frame:
+    """What one call needs to itself: the table of addresses and the arena."""
+
+    def __init__(self, program: NativeProgram) -> None:
+        slots = program._slots
+        self.table = (ctypes.c_void_p * max(slots.length, 1))()
+        for k, array in enumerate(program._constants):
+            self.table[slots.constants + k] = array.ctypes.data
+        self.table_address = ctypes.addressof(self.table)
+        self._arena = np.empty(program.memory.bytes + ALIGNMENT, np.uint8)
+        self.arena_address = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
+
+
+class _Library:
+    """Computes steps by their NumPy meaning when native code asks for it."""
+
+    def __init__(self, program: Program, memory: MemoryPlan) -> None:
+        self.program, self.memory = program, memory
+        self.slots = Slots.of(program)
+        self.errors: deque[BaseException] = deque()
+        self._callback = _Callback(self._call)
+        self.address = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
+
+    def take_error(self) -> BaseException:
+        """The exception of the call that failed."""
+        return self.errors.popleft()
+
+    def _call(self, k: int, table: int, arena: int) -> int:
+        try:
+            step = self.program.steps[k]
+            assert isinstance(step, LibraryStep)
+            node = self.program.graph.nodes[step.node]
+            args = [
+                self._view(place, type_.shape, table, arena)
+                for place, type_ in zip(step.args, step.arg_types, strict=True)
+            ]
+            result = node.primitive.numpy(*args, **node.params)
+            self._view(step.out, step.out_type.shape, table, arena)[...] = result
+        except BaseException as error:  # raised again by whoever called native code
+            self.errors.append(error)
+            return -1
+        return 0
+
+    def _view(self, place: Place, shape: Sequence[int], table: int, arena: int) -> np.ndarray:
+        buffer = self.program.buffers[place.buffer]
+        if buffer.role == "arena":
+            address = arena + self.memory.offsets.get(place.buffer, 0)
+        else:
+            slot = table + ctypes.sizeof(ctypes.c_void_p) * (self.slots[buffer.role] + buffer.number)
+            address = ctypes.c_void_p.from_address(slot).value or 0
+        dtype = np.dtype(buffer.dtype)
+        if not buffer.size:
+            return np.empty(shape, dtype)
+        memory = (ctypes.c_uint8 * buffer.bytes).from_address(address)
+        strides = [s * dtype.itemsize for s in place.strides]
+        return np.ndarray(tuple(shape), dtype, memoryview(memory), place.offset * dtype.itemsize, strides)

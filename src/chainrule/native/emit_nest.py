@@ -1,0 +1,485 @@
+"""A loop nest as an LLVM function: explicit vectors along one axis, scalars and hoisting everywhere else.
+
+The iterations of the vector axis run side by side in lanes; where its extent is no multiple of the lanes, the last
+vector is masked. Accumulators of a reduction are a fixed number of vectors, joined in a fixed order, so the bits of the
+result depend on nothing but the shapes and the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from llvmlite import ir
+
+from chainrule.native import code
+from chainrule.native.affine import Affine
+from chainrule.native.nests import ITEM_BYTES, Buffer, Indirect, Instruction, Nest, Result
+from chainrule.native.scalar_ops import FOLDS, constant, declared, emit_op, llvm_type, mangled, neutral
+
+_BYTE = ir.IntType(8)
+_STATUS = ir.IntType(32)
+_UNROLLED = 4  # loops at most this long are written out
+_ACCUMULATORS = 4
+
+
+def define_nest(module: ir.Module, name: str, nest: Nest, buffers: Sequence[Buffer], lanes: int) -> ir.Function:
+    """Define ``void name(buffer*, …, int32 *status)``.
+
+    Parameters
+    ----------
+    module : llvmlite.ir.Module
+    name : str
+    nest : Nest
+        Scheduled.
+    buffers : sequence of Buffer
+        One argument each; the nest's buffer numbers count them.
+    lanes : int
+        Of the vectors along ``nest.vector``.
+    """
+    signature = ir.FunctionType(ir.VoidType(), [code.POINTER] * (len(buffers) + 1))
+    function = ir.Function(module, signature, name)
+    function.linkage = "internal"
+    for number, argument in enumerate(function.args[:-1]):
+        argument.name = f"b{number}"
+        argument.add_attribute("noalias")
+    function.args[-1].name = "status"
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    emit_nest(builder, nest, buffers, function.args[:-1], function.args[-1], lanes)
+    builder.ret_void()
+    return function
+
+
+def emit_nest(
+    builder: ir.IRBuilder,
+    nest: Nest,
+    buffers: Sequence[Buffer],
+    pointers: Sequence[ir.Value],
+    status: ir.Value,
+    lanes: int,
+) -> None:
+    """Emit the loops of a nest where the builder stands."""
+    emitter = _Emitter(builder, nest, buffers, pointers, status, lanes)
+    emitter.level(tuple(range(len(nest.results))), 0)
+
+
+@dataclass
+class _Frame:
+    """One iteration of one loop, and what is known in it."""
+
+    axis: int | None
+    index: ir.Value | None
+    mask: ir.Constant | None = None
+    before: ir.Block | None = None  # the block that leads into the loop; None: written out, there is no loop
+    values: dict[Any, ir.Value] = field(default_factory=dict)
+
+
+class _Emitter:
+    def __init__(
+        self,
+        builder: ir.IRBuilder,
+        nest: Nest,
+        buffers: Sequence[Buffer],
+        pointers: Sequence[ir.Value],
+        status: ir.Value,
+        lanes: int,
+    ) -> None:
+        self.builder, self.nest, self.buffers, self.pointers = builder, nest, buffers, pointers
+        self.status, self.lanes = status, lanes
+        self.frames = [_Frame(None, None)]
+        self.accumulators: dict[
+            int, list[list[ir.Value]]
+        ] = {}  # result -> interleaved slots, each value (and position)
+        self.turn = 0
+        self.folds = {i.data: k for k, i in enumerate(nest.body) if i.op == "fold"}
+
+    # -- loops
+
+    def level(self, results: Sequence[int], depth: int) -> None:
+        """Results that share their first ``depth`` loops, which are open."""
+        k = 0
+        while k < len(results):
+            result = self.nest.results[results[k]]
+            if len(result.loops) == depth:
+                self.leave(results[k])
+                k += 1
+                continue
+            axis = result.loops[depth]
+            end = k
+            while end < len(results) and self._enters(results[end], depth, axis):
+                end += 1
+            self.loop(axis, results[k:end], depth)
+            k = end
+
+    def _enters(self, number: int, depth: int, axis: int) -> bool:
+        loops = self.nest.results[number].loops
+        return len(loops) > depth and loops[depth] == axis
+
+    def loop(self, axis: int, group: Sequence[int], depth: int) -> None:
+        """One loop with all that happens in it; reductions over it, and over the loops inside, begin and end here."""
+        results = [self.nest.results[k] for k in group]
+        begun = [k for k, r in zip(group, results, strict=True) if r.n_reduced and len(r.kept) == depth]
+        extent = self.nest.extents[axis]
+        vector = axis in self.nest.vector
+        step = self.lanes if vector else 1
+        whole, rest = divmod(extent, step)
+        innermost = all(len(r.loops) == depth + 1 for r in results)
+        plain = all(r.kind == "fold" and r.position is None for r in results if r.n_reduced)
+        reducing = any(r.n_reduced for r in results)
+        turns = _ACCUMULATORS if innermost and plain and reducing and whole >= 2 * _ACCUMULATORS else 1
+        for k in begun:
+            self.begin(k, turns)
+
+        def body(index: ir.Value, turn: int, mask: ir.Constant | None, before: ir.Block | None) -> None:
+            self.turn = turn
+            self.frames.append(_Frame(axis, index, mask, before))
+            self.level(group, depth + 1)
+            self.frames.pop()
+
+        main = whole - whole % turns
+        self._repeat(0, main * step, step, turns, None, body)
+        self._repeat(main * step, whole * step, step, 1, None, body)
+        if rest:
+            mask = code.first_lanes(rest, self.lanes) if rest < self.lanes else None
+            body(code.index(whole * step), 0, mask, None)
+        self.turn = 0
+        for k in begun:
+            self.finish(k)
+
+    def _repeat(
+        self, start: int, stop: int, step: int, turns: int, mask: ir.Constant | None, body: Callable[..., None]
+    ) -> None:
+        count = (stop - start) // step
+        if not count:
+            return
+        if count <= _UNROLLED:
+            for i in range(count):
+                body(code.index(start + i * step), i % turns, mask, None)
+            return
+        before = self.builder.block
+        with code.loop(self.builder, start, stop, step * turns) as index:
+            for turn in range(turns):
+                body(code.add(self.builder, index, turn * step), turn, mask, before)
+
+    # -- results
+
+    def leave(self, number: int) -> None:
+        """One iteration of a result: store, or one more term of a fold."""
+        r = self.nest.results[number]
+        if r.kind == "store":
+            self.store(r, self.value(r.value))
+        elif r.kind == "add":
+            self.store(r, self.value(r.value), add=True)
+        elif r.op in ("argmax", "argmin"):
+            self._position_term(number, r)
+        else:
+            self._term(number, r)
+
+    def begin(self, number: int, turns: int) -> None:
+        r = self.nest.results[number]
+        dtype = self.nest.body[r.value].dtype
+        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
+        start = constant(dtype, neutral(r.op, dtype), lanes)
+        slots = []
+        for _ in range(turns):
+            slot = [self._slot(start)]
+            if r.position is not None:
+                slot.append(self._slot(constant("int64", 0, lanes)))
+            slots.append(slot)
+        self.accumulators[number] = slots
+
+    def _slot(self, start: ir.Constant) -> ir.Value:
+        with self.builder.goto_entry_block():
+            slot = self.builder.alloca(start.type)
+        self.builder.store(start, slot)
+        return slot
+
+    def _term(self, number: int, r: Result) -> None:
+        instruction = self.nest.body[r.value]
+        slots = self.accumulators[number]
+        (slot,) = slots[self.turn % len(slots)]
+        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
+        value = self.value(r.value) if lanes == 1 else self.wide(r.value)
+        mask = self._mask_of(r.loops[len(r.kept) :])
+        type_ = llvm_type(instruction.dtype, lanes)
+        if mask is not None:
+            value = self.builder.select(
+                mask, value, constant(instruction.dtype, neutral(r.op, instruction.dtype), lanes)
+            )
+        total = self.join(r.op, instruction.dtype, self.builder.load(slot, typ=type_), value)
+        self.builder.store(total, slot)
+        if r.kind == "scan":
+            self.store(r, total)
+
+    def _position_term(self, number: int, r: Result) -> None:
+        builder = self.builder
+        instruction = self.nest.body[r.value]
+        ((best_slot, place_slot),) = self.accumulators[number]
+        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
+        pick = self.wide if lanes > 1 else self.value
+        value, place = pick(r.value), pick(r.position)  # type: ignore[arg-type]
+        best = builder.load(best_slot, typ=value.type)
+        relation = "greater" if r.op == "argmax" else "less"
+        better = emit_op(builder, relation, [instruction.dtype] * 2, "bool", value, best)
+        if instruction.dtype.startswith("float"):  # the first NaN wins
+            new = builder.fcmp_unordered("uno", value, value)
+            old = builder.fcmp_unordered("uno", best, best)
+            better = builder.and_(builder.or_(better, new), builder.not_(old))
+        builder.store(builder.select(better, value, best), best_slot)
+        before = builder.load(place_slot, typ=place.type)
+        builder.store(builder.select(better, place, before), place_slot)
+
+    def finish(self, number: int) -> None:
+        """Join the accumulators of a fold, make its value known, store it."""
+        r = self.nest.results[number]
+        if r.kind == "scan":
+            return
+        dtype = self.nest.body[r.value].dtype
+        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
+        if r.position is not None:
+            total = self.builder.load(self.accumulators[number][0][1], typ=llvm_type("int64", lanes))
+        else:
+            parts = [self.builder.load(slot, typ=llvm_type(dtype, lanes)) for (slot,) in self.accumulators[number]]
+            while len(parts) > 1:
+                parts = [self.join(r.op, dtype, a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+            total = parts[0]
+            if any(a in self.nest.vector for a in r.loops[len(r.kept) :]):
+                total = self.across(r.op, dtype, total)
+        if number in self.folds:
+            self.frames[-1].values[self.folds[number]] = total
+        if r.buffer is not None:
+            self.store(r, total)
+
+    def join(self, op: str, dtype: str, a: ir.Value, b: ir.Value) -> ir.Value:
+        """Two partial results of a fold as one."""
+        return emit_op(self.builder, FOLDS[op], [dtype, dtype], dtype, a, b)
+
+    def across(self, op: str, dtype: str, vector: ir.Value) -> ir.Value:
+        """The lanes of a vector as one number: halves onto each other until one is left."""
+        lanes = vector.type.count
+        while lanes > 1:
+            lanes //= 2
+            low = code.shuffle(self.builder, vector, vector, list(range(lanes)))
+            high = code.shuffle(self.builder, vector, vector, list(range(lanes, 2 * lanes)))
+            vector = self.join(op, dtype, low, high)
+        return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+    def _mask_of(self, axes: Sequence[int]) -> ir.Constant | None:
+        return next((f.mask for f in self.frames if f.axis in axes and f.mask is not None), None)
+
+    # -- values
+
+    def value(self, number: int) -> ir.Value:
+        """An instruction's value: a scalar, or a vector if it depends on an open vector axis."""
+        return self._once(number, self.nest.depends[number], lambda: self._compute(self.nest.body[number]))
+
+    def wide(self, number: int) -> ir.Value:
+        """The same in all lanes, if it is a scalar."""
+        value = self.value(number)
+        if isinstance(value.type, ir.VectorType):
+            return value
+        instruction = self.nest.body[number]
+        if instruction.op == "constant":
+            return constant(instruction.dtype, instruction.data, self.lanes)
+        made = ("wide", number)
+        return self._once(made, self.nest.depends[number], lambda: code.splat(self.builder, value, self.lanes))
+
+    def _once(self, key: Any, axes: frozenset[int], make: Callable[[], ir.Value]) -> ir.Value:
+        """Compute something in the outermost frame whose loops it depends on, and remember it there."""
+        for frame in reversed(self.frames):
+            if key in frame.values:
+                return frame.values[key]
+        level = max((k for k, f in enumerate(self.frames) if f.axis in axes), default=0)
+        with self._at(level):
+            value = make()
+        self.frames[level].values[key] = value
+        return value
+
+    @contextmanager
+    def _at(self, level: int) -> Iterator[None]:
+        """Stand where a frame's code goes on: before the first loop opened inside it."""
+        before = next((f.before for f in self.frames[level + 1 :] if f.before is not None), None)
+        if before is None:
+            yield
+            return
+        here = self.builder.block
+        self.builder.position_before(before.terminator)
+        inner, self.frames = self.frames, self.frames[: level + 1]
+        yield
+        self.frames = inner
+        self.builder.position_at_end(here)
+
+    def _compute(self, instruction: Instruction) -> ir.Value:
+        op, dtype, data = instruction.op, instruction.dtype, instruction.data
+        if op == "constant":
+            return constant(dtype, data)
+        if op == "position":
+            return self._position(data)
+        if op == "load":
+            return self._load(dtype, data[0], data[1], data[2:])
+        args = [self.value(i) for i in instruction.args]
+        if op == "bound":
+            return self._bounded(args[0], *data)
+        if any(isinstance(a.type, ir.VectorType) for a in args):
+            args = [self.wide(i) for i in instruction.args]
+        return emit_op(self.builder, op, [self.nest.body[i].dtype for i in instruction.args], dtype, *args)
+
+    def _bounded(self, index: ir.Value, size: int, node: int) -> ir.Value:
+        """An index within bounds; one that is not becomes 0 and the node's number is put into the status."""
+        builder = self.builder
+        lanes = index.type.count if isinstance(index.type, ir.VectorType) else 1
+        negative = builder.icmp_signed("<", index, constant("int64", 0, lanes))
+        counted = builder.select(negative, builder.add(index, constant("int64", size, lanes)), index)
+        outside = builder.icmp_unsigned(">=", counted, constant("int64", size, lanes))
+        wrong = outside
+        if lanes > 1:
+            mask = self._vector_frame().mask
+            wrong = wrong if mask is None else builder.and_(wrong, mask)
+            any_ = declared(builder, f"llvm.vector.reduce.or.{mangled(wrong.type)}", ir.IntType(1), wrong.type)
+            wrong = builder.call(any_, [wrong])
+        before = builder.load(self.status, typ=_STATUS)
+        first = builder.and_(wrong, builder.icmp_signed("==", before, _STATUS(0)))
+        builder.store(builder.select(first, _STATUS(node + 1), before), self.status)
+        return builder.select(outside, constant("int64", 0, lanes), counted)
+
+    # -- positions and memory
+
+    def _vector_frame(self) -> _Frame:
+        return next(f for f in self.frames if f.axis in self.nest.vector)
+
+    def _vector_stride(self, place: Affine) -> int:
+        """By how much the place moves from lane to lane."""
+        return sum(place.stride(f.axis) for f in self.frames if f.axis is not None and f.axis in self.nest.vector)
+
+    def _offset(self, place: Affine) -> ir.Value:
+        """The place of the first lane."""
+
+        def make() -> ir.Value:
+            total: ir.Value = code.index(place.offset)
+            for frame in self.frames:
+                if frame.axis is not None and place.stride(frame.axis) and frame.index is not None:
+                    moved = code.multiply(self.builder, frame.index, place.stride(frame.axis))
+                    total = code.add(self.builder, moved, total)
+            return total
+
+        return self._once(("offset", place), frozenset(place.axes), make)
+
+    def _steps(self, stride: int) -> ir.Constant:
+        return ir.Constant(ir.VectorType(code.INDEX, self.lanes), [k * stride for k in range(self.lanes)])
+
+    def _position(self, place: Affine) -> ir.Value:
+        first, stride = self._offset(place), self._vector_stride(place)
+        if not stride:
+            return first
+        return self.builder.add(code.splat(self.builder, first, self.lanes), self._steps(stride))
+
+    def _address(self, buffer: int, place: Affine, indirect: Sequence[Indirect]) -> tuple[ir.Value, int | None]:
+        """Pointer to the first lane and the stride between lanes, or a vector of pointers and None."""
+        element = _storage(self.buffers[buffer].dtype)
+        offset, stride = self._offset(place), self._vector_stride(place)
+        scattered: ir.Value | None = None
+        for part in indirect:
+            at = self.value(part.value)
+            if isinstance(at.type, ir.VectorType):
+                at = self.builder.mul(at, constant("int64", part.stride, self.lanes))
+                scattered = at if scattered is None else self.builder.add(scattered, at)
+            else:
+                offset = code.add(self.builder, code.multiply(self.builder, at, part.stride), offset)
+        pointer = code.address(self.builder, self.pointers[buffer], offset, element)
+        if scattered is None and stride in (0, 1):
+            return pointer, stride
+        moves: ir.Value = self._steps(stride)
+        if scattered is not None:
+            moves = self.builder.add(scattered, moves) if stride else scattered
+        elif abs(stride) * self.lanes < 2**31:  # narrow offsets make the cheaper gather instruction
+            moves = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [k * stride for k in range(self.lanes)])
+        return _vector_address(self.builder, pointer, moves, element), None
+
+    def _load(self, dtype: str, buffer: int, place: Affine, indirect: Sequence[Indirect]) -> ir.Value:
+        pointer, stride = self._address(buffer, place, indirect)
+        element, item = _storage(dtype), ITEM_BYTES[dtype]
+        if stride == 0:
+            value = self.builder.load(pointer, typ=element, align=item)
+        else:
+            type_ = ir.VectorType(element, self.lanes)
+            mask = self._vector_frame().mask
+            if stride == 1 and mask is None:
+                value = self.builder.load(pointer, typ=type_, align=item)
+            else:
+                value = _masked_load(self.builder, pointer, type_, item, self._all(mask), gather=stride is None)
+        if dtype != "bool":
+            return value
+        return self.builder.icmp_unsigned("!=", value, _zero(value.type))
+
+    def store(self, r: Result, value: ir.Value, add: bool = False) -> None:
+        """Write a value to a result's place, or add it to what is there."""
+        assert r.buffer is not None
+        builder, dtype = self.builder, self.buffers[r.buffer].dtype
+        pointer, stride = self._address(r.buffer, r.place, r.indirect)
+        item = ITEM_BYTES[dtype]
+        if stride == 0:
+            if add:
+                before = builder.load(pointer, typ=llvm_type(dtype), align=item)
+                value = emit_op(builder, "add", [dtype, dtype], dtype, before, value)
+            builder.store(_stored(builder, value), pointer, align=item)
+            return
+        if not isinstance(value.type, ir.VectorType):
+            value = code.splat(builder, value, self.lanes)
+        mask = self._vector_frame().mask
+        if add:
+            type_ = llvm_type(dtype, self.lanes)
+            before = _masked_load(builder, pointer, type_, item, self._all(mask), gather=False)
+            value = emit_op(builder, "add", [dtype, dtype], dtype, before, value)
+        value = _stored(builder, value)
+        if stride == 1 and mask is None:
+            builder.store(value, pointer, align=item)
+        else:
+            _masked_store(builder, value, pointer, item, self._all(mask), scatter=stride is None)
+
+    def _all(self, mask: ir.Constant | None) -> ir.Constant:
+        return code.first_lanes(self.lanes, self.lanes) if mask is None else mask
+
+
+def _storage(dtype: str) -> ir.Type:
+    return _BYTE if dtype == "bool" else llvm_type(dtype)
+
+
+def _zero(type_: ir.Type) -> ir.Constant:
+    return code.zeros(type_) if isinstance(type_, ir.VectorType) else ir.Constant(type_, 0)
+
+
+def _stored(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """A value as it lies in memory: truth values take a byte."""
+    if isinstance(value.type, ir.VectorType) and value.type.element == ir.IntType(1):
+        return builder.zext(value, ir.VectorType(_BYTE, value.type.count))
+    return builder.zext(value, _BYTE) if value.type == ir.IntType(1) else value
+
+
+def _vector_address(builder: ir.IRBuilder, pointer: ir.Value, moves: ir.Value, element: ir.Type) -> ir.Value:
+    """One pointer per lane."""
+    made = builder.gep(pointer, [moves], source_etype=element)
+    made.type = ir.VectorType(code.POINTER, moves.type.count)
+    return made
+
+
+def _masked_load(
+    builder: ir.IRBuilder, pointer: ir.Value, type_: ir.Type, item: int, mask: ir.Constant, gather: bool
+) -> ir.Value:
+    name = f"llvm.masked.{'gather' if gather else 'load'}.{mangled(type_)}.{_pointer_name(pointer)}"
+    alignment = ir.Constant(_STATUS, item)
+    function = declared(builder, name, type_, pointer.type, _STATUS, mask.type, type_)
+    return builder.call(function, [pointer, alignment, mask, code.zeros(type_)])
+
+
+def _masked_store(
+    builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value, item: int, mask: ir.Constant, scatter: bool
+) -> None:
+    name = f"llvm.masked.{'scatter' if scatter else 'store'}.{mangled(value.type)}.{_pointer_name(pointer)}"
+    function = declared(builder, name, ir.VoidType(), value.type, pointer.type, _STATUS, mask.type)
+    builder.call(function, [value, pointer, ir.Constant(_STATUS, item), mask])
+
+
+def _pointer_name(pointer: ir.Value) -> str:
+    return f"v{pointer.type.count}p0" if isinstance(pointer.type, ir.VectorType) else "p0"

@@ -1,0 +1,176 @@
+"""How a nest is run on a target: loops merged where memory allows, their order, and the axis that fills the lanes.
+
+Pure: Nest → Nest. A simple count of the work per iteration decides; the sums a reduction forms are in an order that
+depends on shapes and target alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import prod
+
+from chainrule.native.affine import Affine
+from chainrule.native.nests import ITEM_BYTES, Nest, Result
+from chainrule.native.target import Target
+
+_GATHER, _SCATTER = 0.7, 1.0  # cost per lane, in vector instructions
+_HORIZONTAL = 8.0  # cost of joining the lanes of one accumulator
+_FREE = ("constant", "position", "load", "fold")
+_SHORT_OPS = frozenset(
+    ("add", "subtract", "multiply", "negative", "where", "square", "absolute", "at_least", "at_most", "cast", "bound")
+)
+
+
+def schedule(nest: Nest, target: Target) -> Nest:
+    """Merge, choose the vector axis, order the loops."""
+    nest = merge_axes(nest)
+    axis = best_vector_axis(nest, target)
+    if axis is not None:
+        nest = replace(nest, vector=frozenset((axis,)))
+    return ordered(nest)
+
+
+def lanes_of(nest: Nest, target: Target) -> int:
+    """Lanes of the vectors of a nest: as many of its smallest numbers as a register holds, no more than needed."""
+    if not nest.vector:
+        return 1
+    longest = max(nest.extents[a] for a in nest.vector)
+    full = target.vector_bytes // _item_bytes(nest)
+    return min(full, 1 << (longest - 1).bit_length())
+
+
+def _item_bytes(nest: Nest) -> int:
+    floats = [ITEM_BYTES[i.dtype] for i in nest.body if i.dtype.startswith("float")]
+    return min(floats) if floats else min((ITEM_BYTES[i.dtype] for i in nest.body if i.dtype != "bool"), default=8)
+
+
+# -- merging
+
+
+def merge_axes(nest: Nest) -> Nest:
+    """Make one loop of two wherever every position depends on them as on one counter."""
+    merged = True
+    while merged:
+        merged = False
+        for outer in nest.extents:
+            inner = next((a for a in nest.extents if a != outer and _mergeable(nest, outer, a)), None)
+            if inner is not None:
+                nest = _merged(nest, outer, inner)
+                merged = True
+                break
+    return nest
+
+
+def _positions(nest: Nest) -> Iterator[Affine]:
+    for i in nest.body:
+        if i.op == "load":
+            yield i.data[1]
+        elif i.op == "position":
+            yield i.data
+    for r in nest.results:
+        yield r.place
+
+
+def _mergeable(nest: Nest, outer: int, inner: int) -> bool:
+    extent = nest.extents[inner]
+    for r in nest.results:
+        if (outer in r.loops) != (inner in r.loops):
+            return False
+        if outer not in r.loops:
+            continue
+        if (outer in r.kept) != (inner in r.kept):
+            return False
+        if r.kind == "add" and r.loops.index(inner) != r.loops.index(outer) + 1:
+            return False  # additions to one place must keep their order
+    return all(p.stride(outer) == p.stride(inner) * extent for p in _positions(nest))
+
+
+def _merged(nest: Nest, outer: int, inner: int) -> Nest:
+    extents = {a: n * nest.extents[outer] if a == inner else n for a, n in nest.extents.items() if a != outer}
+    body = []
+    for i in nest.body:
+        if i.op == "load":
+            i = replace(i, data=(i.data[0], i.data[1].without(outer), *i.data[2:]))
+        elif i.op == "position":
+            i = replace(i, data=i.data.without(outer))
+        body.append(i)
+    results = []
+    for r in nest.results:
+        reduced = r.n_reduced - (outer in r.loops[len(r.kept) :])
+        loops = tuple(a for a in r.loops if a != outer)
+        results.append(replace(r, place=r.place.without(outer), loops=loops, n_reduced=reduced))
+    return replace(nest, extents=extents, body=tuple(body), results=tuple(results))
+
+
+# -- choosing
+
+
+def best_vector_axis(nest: Nest, target: Target) -> int | None:
+    """The axis whose iterations are cheapest side by side; None: one after the other."""
+    best, cheapest = None, _cost(nest, None, 1)
+    for axis in nest.extents:
+        if all(_may_be_vector(nest, r, axis) for r in nest.results):
+            cost = _cost(nest, axis, lanes_of(replace(nest, vector=frozenset((axis,))), target))
+            if cost < cheapest:
+                best, cheapest = axis, cost
+    return best
+
+
+def _may_be_vector(nest: Nest, r: Result, axis: int) -> bool:
+    if axis not in r.loops:
+        return True
+    if r.kind == "scan" or r.op in ("argmax", "argmin"):
+        return axis in r.kept
+    if r.kind == "add":
+        moved = any(axis in nest.depends[p.value] for p in r.indirect)
+        return not moved and r.place.stride(axis) == 1
+    return True
+
+
+def _cost(nest: Nest, axis: int | None, lanes: int) -> float:
+    work = 0.0
+    for i in nest.body:
+        if i.op == "load":
+            indirect = any(axis in nest.depends[p.value] for p in i.data[2:])
+            work += _access_cost(i.data[1], axis, lanes, indirect, _GATHER)
+        elif i.op not in _FREE:
+            work += 1.0 if i.op in _SHORT_OPS else 8.0
+    extra = 0.0
+    for r in nest.results:
+        if r.kind in ("store", "add", "scan"):
+            work += _access_cost(r.place, axis, lanes, False, _SCATTER)
+        elif axis is not None and axis in r.loops and axis not in r.kept:
+            extra += _HORIZONTAL * prod(nest.extents[a] for a in r.kept)
+    trips = prod(-(-n // lanes) if a == axis else n for a, n in nest.extents.items())
+    return trips * (work + 1.0) + extra
+
+
+def _access_cost(place: Affine, axis: int | None, lanes: int, indirect: bool, each: float) -> float:
+    if axis is None or indirect:
+        return max(1.0, each * lanes)
+    stride = place.stride(axis)
+    return 1.0 if stride == 1 else 0.3 if stride == 0 else max(1.0, each * lanes)
+
+
+# -- ordering
+
+
+def ordered(nest: Nest) -> Nest:
+    """Loops with the largest steps through memory outermost, the vector axis last among the kept or the reduced."""
+    return replace(nest, results=tuple(_ordered(nest, r) for r in nest.results))
+
+
+def _ordered(nest: Nest, r: Result) -> Result:
+    if r.kind == "add":
+        first = tuple(a for a in r.loops if a not in nest.vector)
+        return replace(r, loops=first + tuple(a for a in r.loops if a in nest.vector))
+    strides: dict[int, int] = dict.fromkeys(r.loops, 0)
+    for i in nest.body:
+        if i.op == "load":
+            for axis, stride in i.data[1].terms:
+                if axis in strides:
+                    strides[axis] = max(strides[axis], abs(stride))
+    kept = sorted(r.kept, key=lambda a: (a in nest.vector, -abs(r.place.stride(a)), -strides[a]))
+    reduced = sorted(r.loops[len(r.kept) :], key=lambda a: (a in nest.vector, -strides[a]))
+    return replace(r, loops=(*kept, *reduced))
