@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import UnusedCliTokensError
 
 from chainrule import __version__
@@ -23,6 +23,7 @@ app = App(
     help="Deep feed-forward networks on tables: a predictive distribution for every row, from one command.",
     version=__version__,
     help_format="plaintext",
+    default_parameter=Parameter(negative=""),
 )
 app.command(fit)
 app.command(predict)

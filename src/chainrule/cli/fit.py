@@ -59,14 +59,13 @@ def fit(
     validation: Annotated[Path | None, Parameter(help="Table whose rows decide when to stop.")] = None,
     test_fraction: Annotated[float, Parameter(help="Share of the rows kept aside for the scores.")] = 0.2,
     validation_fraction: Annotated[float, Parameter(help="Share of the rest that decides when to stop.")] = 0.15,
-    drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.", negative="")] = False,
-    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="Print nothing but errors.", negative="")] = False,
+    drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.")] = False,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="Print nothing but errors.")] = False,
     network: NetworkOptions | None = None,
 ) -> None:
     """Fit a model to a table (CSV or Parquet), score it, and write a model file.
 
-    Finds out what the columns are and says so; a share of the rows is kept aside, and the scores printed at the end
-    are those of rows the model never saw.
+    Finds out what the columns are and says so. A share of the rows is kept aside; the scores are those of rows the model never saw.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ def score(
     *,
     weight: Annotated[str | None, Parameter(help="Column of row weights.")] = None,
     missing: Annotated[list[str] | None, Parameter(help="Further spelling of a missing value.")] = None,
-    drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.", negative="")] = False,
+    drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.")] = False,
 ) -> None:
     """Score a model on a table that has the target.
 
