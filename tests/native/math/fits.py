@@ -88,6 +88,26 @@ def psi_stirling(w):
     return (mp.log(x) - 1 / (2 * x) - mp.psi(0, x)) / w
 
 
+def bessel_near(order):
+    """I₀ and 2·I₁/x as functions of x²/4."""
+    return limit(lambda t: mp.besseli(order, 2 * mp.sqrt(t)) / mp.sqrt(t) ** order, 1)
+
+
+def bessel_far(order):
+    """√x·exp(-x)·I(x) as a function of 1/x."""
+
+    def function(w):
+        if w < mp.mpf(1) / 60:  # asymptotic series, A&S 9.7.1
+            term, total = mp.mpf(1), mp.mpf(1)
+            for k in range(1, 40):
+                term *= -(4 * order**2 - (2 * k - 1) ** 2) * w / (8 * k)
+                total += term
+            return total / mp.sqrt(2 * mp.pi)
+        return mp.besseli(order, 1 / w) * mp.exp(-1 / w) / mp.sqrt(w)
+
+    return function
+
+
 def normal_tail_start(s):
     """t - z with Φ(-z) = exp(-t²/2), as a function of s = 1/(t + 3)."""
     t = 1 / s - 3
@@ -190,6 +210,15 @@ FITS = {
             lambda s: mp.mpf(1),
             bound=2e-6,
         ),
+    },
+    # I₀(x) = P(x²/4), I₁(x) = x/2·P(x²/4) up to 12; I(x) = exp(x)/√x·P(1/x) beyond
+    **{
+        f"I{order}_{place}": {"float64": Fit(function(order), interval, degree, weight(function(order)))}
+        for order in (0, 1)
+        for place, function, interval, degree, weight in (
+            ("NEAR", bessel_near, (0, 36), 20, lambda f: lambda t: 1 / f(t)),
+            ("FAR", bessel_far, (0, mp.mpf(1) / 12), 16, lambda f: lambda w: mp.mpf(2.5)),
+        )
     },
 }
 

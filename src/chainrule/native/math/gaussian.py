@@ -1,4 +1,4 @@
-"""The error function and the normal distribution: erf, erfc, erfcx, erfinv, ndtr, log_ndtr, ndtri.
+"""The error function and the normal distribution: erf, erfc, erfcx, erfinv, erfcinv, ndtr, log_ndtr, ndtri.
 
 Two polynomials carry all of it: erf(x) = x + x·P(x²) near 0 and, for the tails, the scaled complement
 
@@ -14,7 +14,7 @@ import math
 
 from chainrule.native.math.coefficients import ERF_NEAR, ERF_TAIL, ERFCX, ERFINV, EXP2, NORMAL_TAIL
 from chainrule.native.math.exponential import exp_clamped, exp_range
-from chainrule.native.math.lanes import FLOAT32, Real, fma, polynomial, two_sum, where
+from chainrule.native.math.lanes import FLOAT32, Real, fma, in_float64, polynomial, two_sum, where
 from chainrule.native.math.logarithm import assemble, decompose, log
 
 _NEAR = 0.75
@@ -116,23 +116,28 @@ def log_ndtr(x: Real) -> Real:
     return where(left, fma(x * -0.5, x, logarithm), logarithm)
 
 
+@in_float64
 def erfinv(x: Real) -> Real:
     """The inverse of erf: ±∞ at ±1, NaN beyond."""
-    if x.format is FLOAT32:
-        return erfinv(x.widen()).narrow()
     magnitude = abs(x)
-    tail = _normal_tail((1.0 - magnitude) * 0.5) * _SQRT_HALF
+    tail = _normal_tail(1.0 - magnitude) * _SQRT_HALF
     return where(magnitude <= 0.6, _erfinv_near(x), tail).with_sign_of(x)
 
 
+@in_float64
+def erfcinv(y: Real) -> Real:
+    """The inverse of erfc: ∞ at 0, -∞ at 2, NaN outside."""
+    centred = 1.0 - y
+    tail = _normal_tail(where(centred > 0.0, y, 2.0 - y)) * _SQRT_HALF
+    return where(abs(centred) <= 0.6, _erfinv_near(centred), tail.with_sign_of(centred))
+
+
+@in_float64
 def ndtri(p: Real) -> Real:
     """The inverse of Φ: -∞ at 0, ∞ at 1, NaN outside."""
-    if p.format is FLOAT32:
-        return ndtri(p.widen()).narrow()
     centred = p - 0.5
-    far = abs(centred) > 0.3
-    tail = _normal_tail(where(centred < 0.0, p, 1.0 - p)).with_sign_of(centred)
-    return where(far, tail, _erfinv_near(centred * 2.0) * math.sqrt(2))
+    tail = _normal_tail(where(centred < 0.0, p, 1.0 - p) * 2.0).with_sign_of(centred)
+    return where(abs(centred) > 0.3, tail, _erfinv_near(centred * 2.0) * math.sqrt(2))
 
 
 def _erfinv_near(x: Real) -> Real:
@@ -140,18 +145,18 @@ def _erfinv_near(x: Real) -> Real:
     return x * polynomial(x * x, ERFINV["float64"])
 
 
-def _normal_tail(q: Real) -> Real:
-    """z with Φ(-z) = q, for 0 ≤ q ≤ 0.2; NaN for negative q.
+def _normal_tail(p: Real) -> Real:
+    """z with 2Φ(-z) = p, for 0 ≤ p ≤ 0.4; NaN for negative p.
 
-    A start to 2e-6 from t = √(-2 log q), then one step of Halley's iteration, which triples the digits.
+    A start to 2e-6 from t = √(-2 log p/2), then one step of Halley's iteration, which triples the digits.
     """
-    t = (log(q) * -2.0).sqrt()
+    t = ((math.log(2) - log(p)) * 2.0).sqrt()
     z = t - polynomial(1.0 / (t + 3.0), NORMAL_TAIL["float64"])
     mills = _erfcx_tail(z * _SQRT_HALF) * math.sqrt(math.pi / 2)  # Φ(-z)/φ(z)
-    # φ and q times 2^64, so that neither is subnormal
+    # p and φ times 2^64, so that neither is subnormal
     square, rest = _scaled_square(z, 0.5)
     exponent, exponent_rest = two_sum(square, 64 * math.log(2))
     density = exp_clamped(exponent, rest + exponent_rest)
-    u = mills - q * 2.0**64 * math.sqrt(2 * math.pi) / density
+    u = mills - p * 2.0**64 * math.sqrt(math.pi / 2) / density
     result = z + u / fma(u * z, -0.5, 1.0)
-    return where(q > 0.0, result, t)
+    return where(p > 0.0, result, t)

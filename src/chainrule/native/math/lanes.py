@@ -8,8 +8,9 @@ such an instruction and through the C library's exact ``fma`` elsewhere (x86-64 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 
 from llvmlite import ir
 
@@ -299,3 +300,15 @@ def fast_two_sum(a: Real, b: Real) -> tuple[Real, Real]:
     """As :func:`two_sum`, for |a| ≥ |b| or a = 0 (Dekker 1971)."""
     s = a + b
     return s, b - (s - a)
+
+
+def in_float64(function: Callable[..., Real]) -> Callable[..., Real]:
+    """A float64 formula that serves float32 too: widened before, rounded once after."""
+
+    @wraps(function)
+    def emit(*operands: Real) -> Real:
+        if operands[0].format is FLOAT32:
+            return function(*[x.widen() for x in operands]).narrow()
+        return function(*operands)
+
+    return emit

@@ -199,3 +199,11 @@ def rel_entr(x: Real, y: Real) -> Real:
     edge = where(x.equals(0.0) & (y >= 0.0), x.constant(0.0), _INF)
     result = where(positive, x * logarithm, edge)
     return where(x.is_nan() | y.is_nan(), math.nan, result)
+
+
+def kl_div(x: Real, y: Real) -> Real:
+    """x·log(x/y) - x + y for positive x and y, y at x = 0 ≤ y, else ∞; the error is in ulps of the largest term."""
+    positive = (x > 0.0) & (y > 0.0)
+    edge = where(x.equals(0.0) & (y >= 0.0), y, _INF)
+    result = where(positive, (rel_entr(x, y) - x) + y, edge)
+    return where(x.is_nan() | y.is_nan(), math.nan, result)

@@ -10,7 +10,7 @@ from llvmlite import ir
 from scipy import special
 
 from chainrule.errors import CompileError
-from chainrule.native.math import exponential, gammas, gaussian, hyperbolic, logarithm, powers, trigonometric
+from chainrule.native.math import bessel, exponential, gammas, gaussian, hyperbolic, logarithm, powers, trigonometric
 from chainrule.native.math.lanes import Real
 
 
@@ -65,6 +65,7 @@ VECTOR_MATH: dict[str, VectorFunction] = {
         VectorFunction("xlog1py", 2, logarithm.xlog1py, special.xlog1py, 2, 2),
         VectorFunction("entr", 1, logarithm.entr, special.entr, 2, 2),
         VectorFunction("rel_entr", 2, logarithm.rel_entr, special.rel_entr, 4, 4),
+        VectorFunction("kl_div", 2, logarithm.kl_div, special.kl_div, 4, 4),
         VectorFunction("power", 2, powers.power, np.power, 1, 2),
         VectorFunction("sqrt", 1, powers.sqrt, np.sqrt, 0.5, 0.5),
         VectorFunction("cbrt", 1, powers.cbrt, np.cbrt, 2, 2),
@@ -80,12 +81,18 @@ VECTOR_MATH: dict[str, VectorFunction] = {
         VectorFunction("erfc", 1, gaussian.erfc, special.erfc, 5, 5),
         VectorFunction("erfcx", 1, gaussian.erfcx, special.erfcx, 5, 5),
         VectorFunction("erfinv", 1, gaussian.erfinv, special.erfinv, 1, 10),
+        VectorFunction("erfcinv", 1, gaussian.erfcinv, special.erfcinv, 1, 15),
         VectorFunction("ndtr", 1, gaussian.ndtr, special.ndtr, 5, 5),
         VectorFunction("log_ndtr", 1, gaussian.log_ndtr, special.log_ndtr, 6, 5),
         VectorFunction("ndtri", 1, gaussian.ndtri, special.ndtri, 1, 15),
         VectorFunction("gammaln", 1, gammas.gammaln, special.gammaln, 1, 5),
         VectorFunction("gamma", 1, gammas.gamma, special.gamma, 1, 8),
         VectorFunction("psi", 1, gammas.psi, special.psi, 1, 5),
+        VectorFunction("betaln", 2, gammas.betaln, special.betaln, 1, 8),
+        VectorFunction("i0", 1, bessel.i0, special.i0, 1, 5),
+        VectorFunction("i0e", 1, bessel.i0e, special.i0e, 1, 5),
+        VectorFunction("i1", 1, bessel.i1, special.i1, 1, 5),
+        VectorFunction("i1e", 1, bessel.i1e, special.i1e, 1, 5),
     )
 }
 
