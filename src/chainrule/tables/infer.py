@@ -79,13 +79,13 @@ def infer_schema(
             columns.append(dropped(column.name, "unwanted", "as asked"))
         else:
             columns.append(input_column(column, declared, source, len(candidates) == 1))
+    by_name = {c.name: c for c in columns}
+    chosen = [by_name[name] for name in targets]
+    task = _common_task(chosen, prefix)
     if not any(c.role == "input" for c in columns):
         reasons = ", ".join(f"{shown(c.name)} ({c.reason})" for c in columns if c.role == "dropped")[:200]
         why = f"; left out: {reasons}; keep one with --type COLUMN=numeric|categorical" if reasons else "; add some"
         raise TableError(f"{prefix}no column is left to predict from{why}")
-    by_name = {c.name: c for c in columns}
-    chosen = [by_name[name] for name in targets]
-    task = _common_task(chosen, prefix)
     return Schema(
         columns=tuple(columns),
         rows=frame.height,

@@ -39,8 +39,9 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
         semicolons, tabs or ``|`` (found out), in double quotes where they hold a separator or a line break.
         ``.parquet`` or ``.pq``: Parquet.
     missing : iterable of str
-        Words or numbers (``-999``) that mean a missing value, besides (in any case, blanks around them ignored): an empty cell, ``NA``,
-        ``N/A``, ``#N/A``, ``<NA>``, ``NaN``, ``NaT``, ``null``, ``None``, ``nil``, ``?``, ``-``, ``--``, ``.``.
+        Words or numbers (``-999``) that mean a missing value, besides an empty cell and (in any case, blanks around
+        them ignored) ``NA``, ``N/A``, ``#N/A``, ``<NA>``, ``NaN``, ``NaT``, ``null``, ``None``, ``nil``, ``?``, ``-``,
+        ``--``, ``.``.
 
     Returns
     -------

@@ -3,9 +3,10 @@
 * Two distinct values, of whatever type: *binary* (Bernoulli).
 * Other text: *classes* (categorical).
 * Whole numbers 1 … k, or 0 … k−1, all of them present, with 3 ≤ k ≤ 20 and at least five rows for each on average, are
-  labels: *classes*. Except that from 0, where the largest is the rarest and comes less than a fifth as often as the
-  commonest, they tail off like counts: numeric. So a quality of 3 … 8 is numeric, species 0, 1, 2 and covers 1 … 7
-  are classes. With several targets this rule does not apply.
+  labels: *classes*. Except where they tail off like counts, and are numeric: from 0, where the largest is the rarest
+  and comes less than a fifth as often as the commonest; from 1, where both the smallest and the largest do. So a
+  quality of 3 … 8 is numeric, species 0, 1, 2 and covers 1 … 7 are classes. With several targets this rule does not
+  apply.
 * All other numbers: *numeric* (Gaussian), with Poisson suggested for whole numbers from 0 or 1 upwards.
 
 An output named by the user decides instead.
@@ -141,10 +142,11 @@ def _are_labels(present: pl.Series, distinct: int) -> bool:
     if not 3 <= distinct <= MOST_LABELS or len(present) < ROWS_PER_LABEL * distinct or not is_whole(present):
         return False
     values, times = (part.to_list() for part in counted(present.cast(pl.Int64)))
-    if values[0] == 1:
-        return values[-1] == distinct
-    tails_off = times[-1] == min(times) and times[-1] < RARE * max(times)
-    return values[0] == 0 and values[-1] == distinct - 1 and not tails_off
+    first, rare = values[0], RARE * max(times)
+    if first not in (0, 1) or values[-1] != first + distinct - 1:
+        return False
+    tails_off = times[-1] < rare and (times[-1] == min(times) if first == 0 else times[0] < rare)
+    return not tails_off
 
 
 def _numbers(column: pl.Series, reason: str, output: str | None, source: Source, facts: dict[str, Any]) -> Column:
@@ -166,11 +168,13 @@ def _numbers(column: pl.Series, reason: str, output: str | None, source: Source,
 
 def suggestion(column: Column) -> str:
     """What else a target might be; empty if nothing comes to mind."""
-    if column.kind == "numeric" and column.reason.startswith("whole") and column.low in (0.0, 1.0):
-        labels = ", if it holds labels, --output categorical" if column.distinct <= MOST_LABELS else ""
-        return f"if {shown(column.name)} counts something, --output poisson suits it better{labels}"
-    if column.kind == "numeric" and column.reason.startswith("whole") and column.distinct <= MOST_LABELS:
-        return f"if the values of {shown(column.name)} are labels, not amounts, use --output categorical"
+    if column.kind == "numeric" and column.reason.startswith("whole") and column.low is not None:
+        hints = []
+        if 0 <= column.low <= 1 or (0 <= column.low < 10 and column.distinct <= MOST_LABELS):
+            hints.append("counts something, --output poisson suits it better")
+        if column.distinct <= MOST_LABELS:
+            hints.append("holds labels, not amounts, use --output categorical")
+        return f"if {shown(column.name)} {'; if it '.join(hints)}" if hints else ""
     if column.kind == "classes" and not isinstance(column.categories[0], str):
         return f"if the values of {shown(column.name)} are amounts, not labels, use --output gaussian or poisson"
     return ""
