@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from chainrule.errors import OptionError
+from chainrule.outputs import quadrature
 from chainrule.outputs.distribution import Distribution, Map
 
 
@@ -100,6 +101,15 @@ class Mixture(Distribution):
 
     def nodes(self) -> np.ndarray:
         return np.sort(np.concatenate([m.nodes() for m in self.members], axis=-1), axis=-1)
+
+    def crps(self, y: Any) -> np.ndarray:
+        """The mean of the members' CRPS minus their disagreement ∫ Var F(x) dx, which is found by quadrature.
+
+        Relative error about 1e-6 (1e-3 for discrete distributions spread over more than 2 048 values).
+        """
+        flat = self.ravel()
+        apart = quadrature.disagreement(flat.members, flat.nodes()).reshape(self.shape)
+        return np.mean([m.crps(y) for m in self.members], axis=0) - apart
 
     def affine(self, location: Any, scale: Any) -> Mixture:
         return Mixture(tuple(m.affine(location, scale) for m in self.members))

@@ -1,19 +1,21 @@
-"""The continuous ranked probability score of any distribution by quadrature of its cdf."""
+"""The continuous ranked probability score by quadrature of cdfs, for distributions without a closed form."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 _LEFT = np.array([1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.06, 0.1, 0.17, 0.25, 0.33, 0.41])
-#: levels whose quantiles cut the integral into pieces on which the cdf is nearly polynomial
+#: levels whose quantiles cut an integral into pieces on which the cdf is nearly polynomial
 LEVELS = np.concatenate([_LEFT, [0.5], 1.0 - _LEFT[::-1]])
 #: cdf evaluations in memory at a time
-BUDGET = 1 << 20
-#: whole numbers summed one by one for a discrete distribution; a wider range is sampled evenly at so many
+BUDGET = 1 << 19
+#: whole numbers summed one by one for a discrete distribution; of a wider range, so many are taken evenly
 WHOLE = 2048
-_ABSCISSAE, _WEIGHTS = np.polynomial.legendre.leggauss(6)
+#: points of Gauss-Legendre quadrature on each piece
+POINTS = 6
 
 
 class Scored(Protocol):
@@ -40,35 +42,81 @@ def crps(distribution: Scored, y: Any) -> np.ndarray:
     Returns
     -------
     array of the broadcast shape
-        Continuous: six-point Gauss-Legendre quadrature on each piece between `nodes`. Discrete: a sum over all whole
-        numbers between the outermost nodes, or over 2 048 of them evenly where there are more.
+        Continuous: Gauss-Legendre quadrature on each piece between `nodes`. Discrete: a sum over all whole numbers
+        between the outermost nodes, or over 2 048 of them where there are more.
     """
     y = np.asarray(y, np.float64)
     shape = np.broadcast_shapes(y.shape, distribution.shape)
     flat, places = distribution.elements(shape)
     nodes, y = flat.nodes(), np.broadcast_to(y, shape).ravel()
-    score = _sum if distribution.discrete else _integral
-    result = np.empty(len(y))
-    chunk = max(1, BUDGET // (WHOLE if distribution.discrete else len(_WEIGHTS) * (nodes.shape[-1] + 1)))
-    for first in range(0, len(y), chunk):
-        rows = places[first : first + chunk]
-        result[first : first + chunk] = score(flat[rows], nodes[rows], y[first : first + chunk])
-    return result.reshape(shape)
+
+    def continuous(rows: slice) -> np.ndarray:
+        at = y[rows]
+        x, width = _points(np.sort(np.concatenate([nodes[places[rows]], at[:, None]], axis=1), axis=1), POINTS)
+        f = flat[places[rows]].cdf(x)
+        return np.sum(width * np.square(np.where(x < at, f, 1.0 - f)), axis=0)
+
+    def discrete(rows: slice) -> np.ndarray:
+        at = y[rows]
+        left, step, x = _cells(nodes[places[rows]])
+        f = flat[places[rows]].cdf(x)
+        below = np.clip(at - left, 0.0, step)
+        outside = np.maximum(left[0] - at, 0.0) + np.maximum(at - (left[-1] + step), 0.0)
+        return np.sum(below * np.square(f) + (step - below) * np.square(1.0 - f), axis=0) + outside
+
+    cost = WHOLE if distribution.discrete else POINTS * (nodes.shape[-1] + 1)
+    return _by_chunks(discrete if distribution.discrete else continuous, len(y), cost).reshape(shape)
 
 
-def _integral(part: Scored, nodes: np.ndarray, y: np.ndarray) -> np.ndarray:
-    cuts = np.sort(np.concatenate([nodes, y[:, None]], axis=1), axis=1).T  # (cuts, n)
-    half = 0.5 * np.diff(cuts, axis=0)
-    x = cuts[:-1] + half * (1.0 + _ABSCISSAE[:, None, None])  # (points, pieces, n)
-    miss = np.where(cuts[1:] <= y, part.cdf(x), 1.0 - part.cdf(x))
-    return np.einsum("p,pkn,kn->n", _WEIGHTS, np.square(miss), half)
+def disagreement(members: Sequence[Scored], nodes: np.ndarray) -> np.ndarray:
+    """∫ Var F, the variance taken over members at each point: how much the members of an ensemble disagree.
+
+    The CRPS of an equal-weight mixture is the mean of its members' minus this number.
+
+    Parameters
+    ----------
+    members : sequence of Scored
+        Of batch shape (n,).
+    nodes : array of shape (n, n_nodes)
+        The nodes of all members, sorted.
+
+    Returns
+    -------
+    array of shape (n,)
+    """
+    whole = members[0].discrete
+
+    def integral(rows: slice) -> np.ndarray:
+        if whole:
+            _, width, x = _cells(nodes[rows])
+        else:
+            x, width = _points(nodes[rows], POINTS // 2)  # the nodes of several members lie close together
+        cdfs = [m[rows].cdf(x) for m in members]
+        return np.sum(width * np.var(cdfs, axis=0), axis=0)
+
+    cost = len(members) * (WHOLE if whole else POINTS // 2 * nodes.shape[-1])
+    return _by_chunks(integral, len(nodes), cost)
 
 
-def _sum(part: Scored, nodes: np.ndarray, y: np.ndarray) -> np.ndarray:
-    low, high = nodes[:, 0], nodes[:, -1] + 1.0  # F is 0 left of low and 1 from high - 1 on, but for 1e-10
-    step = np.maximum(1.0, np.ceil((high - low) / WHOLE))
-    left = low + step * np.arange(int(np.max(np.ceil((high - low) / step))))[:, None]  # cells [left, left + step)
-    cdf = part.cdf(left + np.floor(0.5 * (step - 1.0)))
-    below = np.clip(y - left, 0.0, step)
-    outside = np.maximum(low - y, 0.0) + np.maximum(y - (left[-1] + step), 0.0)
-    return np.sum(below * np.square(cdf) + (step - below) * np.square(1.0 - cdf), axis=0) + outside
+def _points(cuts: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Abscissae and weights, shape (points, n), of Gauss-Legendre quadrature on the pieces between cuts (n, n_cuts)."""
+    abscissae, weights = np.polynomial.legendre.leggauss(count)
+    half = 0.5 * np.diff(cuts.T, axis=0)
+    x = cuts.T[:-1] + half * (1.0 + abscissae[:, None, None])
+    width = half * weights[:, None, None]
+    return x.reshape(-1, len(cuts)), width.reshape(-1, len(cuts))
+
+
+def _cells(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Left ends (cells, n), width (n,) and middles (cells, n) of the cells of whole numbers between outermost nodes."""
+    low, high = nodes[:, 0], nodes[:, -1] + 1.0
+    step = 1.0 + 2.0 * np.ceil(np.maximum(0.5 * ((high - low) / WHOLE - 1.0), 0.0))  # odd: there is a middle
+    left = low + step * np.arange(int(np.max(np.ceil((high - low) / step))))[:, None]
+    return left, step, left + np.floor(0.5 * (step - 1.0))
+
+
+def _by_chunks(score: Callable[[slice], np.ndarray], n: int, cost: int) -> np.ndarray:
+    """Results for n elements, a chunk at a time, each element costing so many evaluations."""
+    chunk = max(1, BUDGET // cost)
+    parts = [score(slice(first, min(first + chunk, n))) for first in range(0, n, chunk)]
+    return np.concatenate(parts) if parts else np.zeros(0)
