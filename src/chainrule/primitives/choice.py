@@ -17,7 +17,7 @@ from chainrule.graph.primitive import Sample
 from chainrule.graph.trace import apply, implements
 from chainrule.graph.types import ArrayType
 from chainrule.primitives.broadcasting import SAMPLE_SHAPES, broadcast_shapes
-from chainrule.primitives.conversion import BOOL, as_array, convert, kind_of, operand_dtypes
+from chainrule.primitives.conversion import BOOL, as_array, convert, kind_of, operand_dtypes, result_dtype
 from chainrule.primitives.elementwise import declare, elementwise
 
 
@@ -119,9 +119,11 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """The first choice whose condition holds, as nested `where`."""
     if len(condlist) != len(choicelist) or not len(condlist):
         raise GraphError(f"np.select: {len(condlist)} conditions for {len(choicelist)} choices")
+    dtype = result_dtype(*choicelist, default)
+    result = convert(default, dtype)
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
-        default = np.where(condition, choice, default)
-    return default
+        result = np.where(condition, convert(choice, dtype), result)
+    return result
 
 
 @implements(np.isclose)

@@ -67,6 +67,12 @@ def loop_dtype(ufunc: np.ufunc, given: tuple[np.dtype, ...]) -> np.dtype:
     return np.dtype(output)
 
 
+def result_dtype(*operands: Any) -> np.dtype:
+    """The dtype of operands taken together, Python numbers being weak (NEP 50)."""
+    kinds = [kind_of(x) for x in operands]
+    return np.result_type(*[kind(0) if kind is int or kind is float else kind for kind in kinds])
+
+
 # -- conversion
 
 
@@ -190,10 +196,16 @@ def isrealobj(x: Any) -> bool:
     return True
 
 
-@implements(np.real, np.real_if_close)
+@implements(np.real)
 def real(val: Any) -> Any:
     """The value itself: traced values are real."""
     return val
+
+
+@implements(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """The value itself: traced values are real."""
+    return a
 
 
 @implements(np.imag)

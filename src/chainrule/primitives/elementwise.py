@@ -27,10 +27,8 @@ from chainrule.graph.types import ArrayType
 from chainrule.primitives.broadcasting import SAMPLE_SHAPES, broadcast_shapes, unbroadcast
 from chainrule.primitives.conversion import (
     CAST,
-    FLOAT64,
     IDENTITY,
     STOP_GRADIENT,
-    as_float,
     constant_number,
     convert,
     loop_dtype,
@@ -318,13 +316,20 @@ def _record_power(x: Any, y: Any) -> Any:
     return _any_power(x, y)
 
 
+def express(ufunc: np.ufunc, function: Callable[..., Any]) -> None:
+    """Give a ufunc its meaning in terms of others, after NumPy's own conversion of the operands."""
+    UFUNCS[ufunc] = lambda *operands: function(*map(convert, operands, operand_dtypes(ufunc, operands)))
+
+
 UFUNCS[np.power] = _record_power
-UFUNCS[np.float_power] = lambda x, y: np.power(convert(x, FLOAT64), convert(y, FLOAT64))
-UFUNCS[np.positive] = lambda x: x
-UFUNCS[np.conjugate] = lambda x: x
-UFUNCS[np.fabs] = lambda x: np.absolute(as_float(x))
-UFUNCS[np.deg2rad] = UFUNCS[np.radians] = lambda x: as_float(x) * (pi / 180.0)
-UFUNCS[np.rad2deg] = UFUNCS[np.degrees] = lambda x: as_float(x) * (180.0 / pi)
-UFUNCS[np.divmod] = lambda x, y: (np.floor_divide(x, y), np.remainder(x, y))
+express(np.float_power, np.power)
+express(np.positive, lambda x: x)
+express(np.conjugate, lambda x: x)
+express(np.fabs, np.absolute)
+express(np.deg2rad, lambda x: x * (pi / 180.0))
+express(np.radians, lambda x: x * (pi / 180.0))
+express(np.rad2deg, lambda x: x * (180.0 / pi))
+express(np.degrees, lambda x: x * (180.0 / pi))
+express(np.divmod, lambda x, y: (np.floor_divide(x, y), np.remainder(x, y)))
 
 __all__ = ["CAST", "IDENTITY", "STOP_GRADIENT", "Over", "convert", "declare", "elementwise", "sigmoid", "stop_gradient"]

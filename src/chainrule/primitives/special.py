@@ -15,11 +15,11 @@ import scipy.special as sp
 
 from chainrule.errors import TraceError
 from chainrule.graph.primitive import NoDerivative, Primitive, Sample, register
-from chainrule.graph.trace import FUNCTIONS, UFUNCS, Traced, apply
+from chainrule.graph.trace import FUNCTIONS, Traced, apply
 from chainrule.graph.types import ArrayType
 from chainrule.primitives import reduction
-from chainrule.primitives.conversion import as_float, stop_gradient
-from chainrule.primitives.elementwise import Over, Partial, declare, zero_over_zero
+from chainrule.primitives.conversion import FLOAT64, convert, stop_gradient
+from chainrule.primitives.elementwise import Over, Partial, declare, express, zero_over_zero
 
 
 def _declare(ufunc: np.ufunc, formula: str, *partials: Partial, **options: Any) -> Primitive:
@@ -56,7 +56,7 @@ LOG_NDTR = _declare(sp.log_ndtr, "log Φ({0})", lambda z, x: sqrt(2.0 / pi) / sp
 
 GAMMALN = _declare(sp.gammaln, "log Γ({0})", lambda z, x: sp.digamma(x), domain=(0.5, 5.0))
 GAMMA = _declare(sp.gamma, "Γ({0})", lambda z, x: z * sp.digamma(x), domain=(0.5, 4.0))
-DIGAMMA = _declare(sp.psi, "ψ({0})", lambda z, x: sp.polygamma(1, x), domain=(0.5, 5.0))
+DIGAMMA = _declare(sp.psi, "ψ({0})", lambda z, x: apply(POLYGAMMA, x, order=1), domain=(0.5, 5.0))
 BETALN = _declare(
     sp.betaln,
     "log B({0}, {1})",
@@ -160,7 +160,7 @@ def _polygamma_infer(x: ArrayType, order: int) -> ArrayType:
     return x
 
 
-POLYGAMMA = register(
+POLYGAMMA: Primitive = register(
     Primitive(
         name="polygamma",
         family="special",
@@ -179,7 +179,7 @@ def polygamma(n: Any, x: Any) -> Any:
     """scipy.special.polygamma of a plain integer order."""
     if isinstance(n, Traced):
         raise TraceError("scipy.special.polygamma: the order must be a plain integer, not a traced value")
-    return apply(POLYGAMMA, as_float(x), order=int(n))
+    return apply(POLYGAMMA, convert(x, FLOAT64), order=int(n))  # SciPy computes it in float64 always
 
 
 def softmax(x: Any, axis: Any = None) -> Any:
@@ -251,12 +251,12 @@ def _pseudo_huber(delta: Any, r: Any) -> Any:
     return np.square(delta) * u / (1.0 + np.sqrt(1.0 + u))
 
 
-UFUNCS[sp.huber] = _huber
-UFUNCS[sp.pseudo_huber] = _pseudo_huber
-UFUNCS[sp.log1p] = lambda x: np.log1p(x)
-UFUNCS[sp.expm1] = lambda x: np.expm1(x)
-UFUNCS[sp.cbrt] = lambda x: np.cbrt(x)
-UFUNCS[sp.exp2] = lambda x: np.exp2(x)
-UFUNCS[sp.exp10] = lambda x: np.power(10.0, x)
-UFUNCS[sp.round] = lambda x: np.rint(x)
+express(sp.huber, _huber)
+express(sp.pseudo_huber, _pseudo_huber)
+express(sp.log1p, np.log1p)
+express(sp.expm1, np.expm1)
+express(sp.cbrt, np.cbrt)
+express(sp.exp2, np.exp2)
+express(sp.exp10, lambda x: np.power(10.0, x))
+express(sp.round, np.rint)
 FUNCTIONS[np.i0] = lambda x: sp.i0(x)

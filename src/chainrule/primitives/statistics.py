@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.errors import GraphError, TraceError
 from chainrule.graph.trace import Traced, implements
 from chainrule.primitives.axes import count, normalize_axes, one_axis, restore
-from chainrule.primitives.conversion import as_array, as_float, convert
+from chainrule.primitives.conversion import FLOAT64, as_array, as_float, convert
 
 
 def root(x: Any) -> Any:
@@ -94,6 +94,7 @@ def quantile(
             "np.quantile takes known q and method='linear' on traced values; sort and interpolate otherwise"
         )
     levels = np.asarray(q, dtype=np.float64)
+    weak = isinstance(q, (int, float)) and not isinstance(q, np.generic)
     if np.any((levels < 0.0) | (levels > 1.0)):
         raise GraphError(f"quantiles must lie between 0 and 1, got {q}")
     a = as_float(a)
@@ -105,7 +106,7 @@ def quantile(
     ordered = np.sort(np.reshape(np.transpose(a, (*axes, *kept)), (number, *(a.shape[k] for k in kept))), axis=0)
     place = levels * (number - 1)
     below = np.minimum(np.floor(place).astype(int), max(number - 2, 0))
-    share = np.reshape((place - below).astype(a.dtype), levels.shape + (1,) * len(kept))
+    share = np.reshape(place - below, levels.shape + (1,) * len(kept)).astype(a.dtype if weak else np.float64)
     result = ordered[below] if number == 1 else ordered[below] * (1.0 - share) + ordered[below + 1] * share
     if keepdims:
         sizes = tuple(1 if k in axes else s for k, s in enumerate(a.shape))
@@ -120,13 +121,19 @@ def percentile(
     """Quantiles at hundredths."""
     if isinstance(q, Traced):
         raise TraceError("np.percentile takes known q on traced values; sort and interpolate otherwise")
-    return np.quantile(a, np.true_divide(q, 100), axis=axis, method=method, keepdims=keepdims)  # type: ignore[call-overload]
+    return np.quantile(
+        a,
+        q / 100 if isinstance(q, (int, float)) else np.true_divide(q, 100),
+        axis=axis,
+        method=method,
+        keepdims=keepdims,
+    )  # type: ignore[call-overload]
 
 
 @implements(np.cov)
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
     """Covariance matrix of variables in rows (or columns)."""
-    parts = [np.atleast_2d(as_float(v)) for v in (m, y) if v is not None]
+    parts = [np.atleast_2d(convert(v, FLOAT64)) for v in (m, y) if v is not None]
     if not rowvar:
         parts = [v.T if np.ndim(given) == 2 else v for v, given in zip(parts, (m, y), strict=False)]
     x = np.concatenate(parts) if len(parts) > 1 else parts[0]
