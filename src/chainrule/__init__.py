@@ -23,7 +23,9 @@ _HOME = {
     ),
     **dict.fromkeys(("L1", "L2", "GroupL1"), "learn.penalties"),
     **dict.fromkeys(("GD", "SGD", "Adam", "AdamW", "RMSProp", "LBFGS"), "learn.optimizers"),
-    **dict.fromkeys(("constant", "exponential_decay", "cosine", "step_decay", "one_cycle"), "learn.schedules"),
+    **dict.fromkeys(
+        ("constant", "cosine", "exponential_decay", "inverse_time", "one_cycle", "step_decay"), "learn.schedules"
+    ),
     # estimators and models
     **dict.fromkeys(
         ("FeedForwardClassifier", "FeedForwardRegressor", "LogisticRegression", "LinearRegression"), "estimators"

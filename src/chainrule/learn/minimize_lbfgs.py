@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.calculus.curvature import DENSE_LIMIT, dense_matrix
 from chainrule.learn.minimize_objective import Objective
-from chainrule.learn.minimize_search import ROUNDING, Limits, Stop, Tracker, diverged, evaluate
+from chainrule.learn.minimize_search import Limits, Stop, Tracker, diverged, evaluate
 from chainrule.learn.optimizers import LBFGS
 
 
@@ -121,7 +121,7 @@ def finish(objective: Objective, theta: np.ndarray, limits: Limits, track: Track
         if any((np.sign(new[p.members]) * np.sign(theta[p.members]) < 0).any() for p in objective.proximal):
             break  # the step crosses a kink
         new_value, new_gradient, new_norm = evaluate(objective, new)
-        if not new_norm < norm or new_value > value + 1e3 * ROUNDING * abs(value):
+        if not new_norm < norm or new_value > value + 1e-6 * abs(value):
             break
         improved = new_norm < 0.5 * norm
         theta, value, gradient, norm = new, new_value, new_gradient, new_norm

@@ -86,7 +86,7 @@ class Result:
     Attributes
     ----------
     x : nested like x0
-        The point. Never NaN: after a divergence the best point before it.
+        The point. Never NaN: after a divergence, or where J rose above its starting value, the best point before.
     value : float
         The objective there, penalties included.
     grad_norm : float

@@ -87,7 +87,9 @@ def update_steps(
         if not np.isfinite(new).all():
             return diverged(track, program.first_fault(*arguments), float(value))
         theta = new
-    return track.stop("limit")
+    if value > track.path.values[0]:  # on its way to diverging
+        return track.stop("limit")
+    return Stop(theta, float(value), float(grad_norm), "limit", limits.max_iter)
 
 
 def epochs(

@@ -168,7 +168,7 @@ class cosine(Schedule):
     def __post_init__(self) -> None:
         number(self, "lr", 0, open_low=True)
         number(self, "steps", 1)
-        number(self, "warmup", 0, self.steps, open_high=False)
+        number(self, "warmup", 0, self.steps)
         number(self, "final", 0, self.lr, open_high=False)
 
     def rate(self, t: Any, hyper: Mapping[str, Any]) -> Any:
