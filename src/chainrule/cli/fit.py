@@ -117,7 +117,11 @@ def fit_options(network: NetworkOptions) -> FitOptions:
     sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
     if not all(s.strip().isdigit() for s in sizes):
         raise OptionError(f"--hidden takes numbers of units such as 64,64, or none; got {network.hidden!r}")
-    for name, value, low in (("epochs", network.epochs, 1), ("patience", network.patience, 1), ("seed", network.seed, 0)):
+    for name, value, low in (
+        ("epochs", network.epochs, 1),
+        ("patience", network.patience, 1),
+        ("seed", network.seed, 0),
+    ):
         if value < low:
             raise OptionError(f"--{name} must be at least {low}, got {value}")
     if network.batch_size is not None and network.batch_size < 1:

@@ -23,7 +23,9 @@ def predict(
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="CSV or Parquet file to write; the screen by default.")
     ] = None,
-    interval: Annotated[float | None, Parameter(help="Add the central interval of this probability, such as 0.9.")] = None,
+    interval: Annotated[
+        float | None, Parameter(help="Add the central interval of this probability, such as 0.9.")
+    ] = None,
     quantiles: Annotated[str | None, Parameter(help="Add these quantiles, such as 0.1,0.5,0.9.")] = None,
     missing: Annotated[list[str] | None, Parameter(help="Further spelling of a missing value.")] = None,
 ) -> None:

@@ -12,7 +12,9 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of an aligned table, the first column to the left, all others to the right."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return [
-        "  ".join(cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
 
@@ -66,7 +68,9 @@ class Progress:
         curves = training.curves
         text = f"  epoch {training.epoch}  training loss {curves.training[-1]:.4f}"
         if curves.validation:
-            text += f"  validation {curves.validation[-1]:.4f}  best {training.best_loss:.4f} (epoch {training.best_epoch})"
+            text += (
+                f"  validation {curves.validation[-1]:.4f}  best {training.best_loss:.4f} (epoch {training.best_epoch})"
+            )
         if self._runs > 1:
             text = f"  network {self._runs}{text}"
         print(("\r\x1b[2K" if self.live else "") + text, end=end, file=sys.stderr, flush=True)

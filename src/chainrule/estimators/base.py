@@ -15,14 +15,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.errors import OptionError
-from chainrule.learn.optimizers import LBFGS, Optimizer, optimizer_of_name
+from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_of_name
 from chainrule.learn.training import Curves, Rows, Training, diagnose
 from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.table import is_table, table_inputs
 from chainrule.networks import Network, hidden_layers
-from chainrule.outputs import Distribution, Output
+from chainrule.outputs import OUTPUTS, Distribution, Output
 from chainrule.tables import TargetEncoder
+
 
 class FeedForwardEstimator(BaseEstimator):
     """Base of the estimators; see `FeedForwardRegressor` for the parameters."""
@@ -49,6 +50,10 @@ class FeedForwardEstimator(BaseEstimator):
         """Classes to keep in proportion when rows are held out."""
         return None
 
+    def _setting(self, name: str) -> Any:
+        """The value of a parameter; estimators that lack some say what it is fixed at."""
+        return getattr(self, name)
+
     # -- fitting
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
@@ -68,13 +73,15 @@ class FeedForwardEstimator(BaseEstimator):
         -------
         self
         """
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         if (X_val is None) != (y_val is None):
             raise OptionError("X_val and y_val go together; give both or neither")
         table = self._read_inputs(X, y, reset=True)
         codes = self._read_target(y)
         weights = self._weights(table, codes, sample_weight)
         seed = self._seed()
-        warm = bool(self.warm_start) and hasattr(self, "trainings_")
+        warm = bool(self._setting("warm_start")) and hasattr(self, "trainings_")
         train_rows, held_rows = self._hold_out(codes, weights, seed, X_val is not None)
         if not warm:
             inputs = self._fit_inputs(_take(table, train_rows), weights[train_rows])
@@ -107,6 +114,8 @@ class FeedForwardEstimator(BaseEstimator):
             training.run(on_epoch=self._report())
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        if not isinstance(self._optimizer(), FirstOrder):
+            raise OptionError(f"partial_fit needs an optimizer of mini-batches such as 'adam', not {self.optimizer!r}")
         first = not hasattr(self, "trainings_")
         table = self._read_inputs(X, y, reset=first)
         codes = self._encode_target(y)
@@ -152,7 +161,7 @@ class FeedForwardEstimator(BaseEstimator):
     def _rows(self, inputs: Inputs, target: TargetEncoder, table: Any, codes: np.ndarray, weights: np.ndarray) -> Rows:
         with np.errstate(all="ignore"):
             x = np.asarray(inputs.encode(inputs.arrays(table)))
-        return Rows.of(x, target.standardise(codes), weights, self.dtype)
+        return Rows.of(x, target.standardise(codes), weights, self._setting("dtype"))
 
     def _weights(self, table: Any, codes: np.ndarray, sample_weight: Any) -> np.ndarray:
         n = len(codes)
@@ -171,19 +180,21 @@ class FeedForwardEstimator(BaseEstimator):
         return present[kept], present[held]
 
     def _validation_share(self, n: int) -> float:
-        if self.early_stopping == "auto":
-            return 0.0 if n < 100 or self._optimizer() == LBFGS() else float(self.validation_fraction)
-        return float(self.validation_fraction) if self.early_stopping else 0.0
+        if self._setting("early_stopping") == "auto":
+            return (
+                0.0 if n < 100 or isinstance(self._optimizer(), LBFGS) else float(self._setting("validation_fraction"))
+            )
+        return float(self._setting("validation_fraction")) if self._setting("early_stopping") else 0.0
 
     def _layers(self) -> tuple[Any, ...]:
-        if self.network is not None:
-            return self.network.layers
-        return hidden_layers(self.hidden_layer_sizes, self.activation)
+        if self._setting("network") is not None:
+            return self._setting("network").layers
+        return hidden_layers(self._setting("hidden_layer_sizes"), self._setting("activation"))
 
     def _optimizer(self) -> Optimizer:
-        if isinstance(self.optimizer, Optimizer):
-            return self.optimizer
-        return optimizer_of_name(self.optimizer, self.learning_rate_init)
+        if isinstance(self._setting("optimizer"), Optimizer):
+            return self._setting("optimizer")
+        return optimizer_of_name(self._setting("optimizer"), self._setting("learning_rate_init"))
 
     def _options(self, seed: int, inputs: Inputs) -> FitOptions:
         for name, low, whole in (
@@ -196,34 +207,34 @@ class FeedForwardEstimator(BaseEstimator):
             ("n_members", 1, True),
             ("n_starts", 1, True),
         ):
-            check_number(name, getattr(self, name), low, whole)
-        if self.batch_size != "auto":
-            check_number("batch_size", self.batch_size, 1, True)
-        if str(self.dtype) not in ("float32", "float64"):
-            raise OptionError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
+            check_number(name, self._setting(name), low, whole)
+        if self._setting("batch_size") != "auto":
+            check_number("batch_size", self._setting("batch_size"), 1, True)
+        if str(self._setting("dtype")) not in ("float32", "float64"):
+            raise OptionError(f"dtype must be 'float32' or 'float64', got {self._setting('dtype')!r}")
         return FitOptions(
             layers=self._layers(),
             optimizer=self._optimizer(),
-            batch_size=None if self.batch_size == "auto" else int(self.batch_size),
-            max_epochs=int(self.max_iter),
-            tol=float(self.tol),
-            patience=int(self.n_iter_no_change),
-            l1=float(self.l1),
-            l2=float(self.l2),
-            group_l1=float(self.group_l1),
+            batch_size=None if self._setting("batch_size") == "auto" else int(self._setting("batch_size")),
+            max_epochs=int(self._setting("max_iter")),
+            tol=float(self._setting("tol")),
+            patience=int(self._setting("n_iter_no_change")),
+            l1=float(self._setting("l1")),
+            l2=float(self._setting("l2")),
+            group_l1=float(self._setting("group_l1")),
             groups=inputs.groups,
-            n_members=int(self.n_members),
-            n_starts=int(self.n_starts),
+            n_members=int(self._setting("n_members")),
+            n_starts=int(self._setting("n_starts")),
             seed=seed,
-            shuffle=bool(self.shuffle),
-            dtype=str(self.dtype),
-            loss=self.loss,
+            shuffle=bool(self._setting("shuffle")),
+            dtype=str(self._setting("dtype")),
+            loss=self._setting("loss"),
         )
 
     def _seed(self) -> int:
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        if isinstance(self._setting("random_state"), Integral):
+            return int(self._setting("random_state"))
+        return int(check_random_state(self._setting("random_state")).randint(2**31 - 1))
 
     def _report(self) -> Callable[[Training], bool | None] | None:
         if not self.verbose:
@@ -284,6 +295,24 @@ class FeedForwardEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def named_output(given: Any, default: Output) -> Output:
+    """The output of a name, an object as it is, or the default for "auto".
+
+    Raises
+    ------
+    OptionError
+        If there is no output of that name, or it needs to be given as an object.
+    """
+    if isinstance(given, Output):
+        return given
+    if given == "auto" or given is None:
+        return default
+    name = {"mixture": "gaussian_mixture", "normal": "gaussian", "logistic": "bernoulli"}.get(given, given)
+    if not isinstance(name, str) or name not in OUTPUTS:
+        raise OptionError(f"output must be 'auto', an Output, or one of {', '.join(sorted(OUTPUTS))}; got {given!r}")
+    return OUTPUTS[name]()
 
 
 def check_number(name: str, value: Any, low: float, whole: bool) -> None:

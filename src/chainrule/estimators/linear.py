@@ -28,29 +28,38 @@ import msgspec
 import numpy as np
 
 from chainrule.estimators.base import FeedForwardEstimator, check_number
-from chainrule.estimators.classifier import FeedForwardClassifier
-from chainrule.estimators.regressor import FeedForwardRegressor
+from chainrule.estimators.classification import ClassificationEstimator
+from chainrule.estimators.regression import RegressionEstimator
 from chainrule.learn.optimizers import LBFGS, Optimizer
 from chainrule.models.fit import FitOptions
 from chainrule.models.inputs import Inputs, Scaling
 from chainrule.outputs import Gaussian, Output
 from chainrule.tables import Encoder, Numeric, TargetEncoder
 
+#: what a linear model has no parameter for
+_FIXED: dict[str, Any] = {
+    "network": None,
+    "output": "auto",
+    "group_l1": 0.0,
+    "n_members": 1,
+    "n_starts": 1,
+    "n_iter_no_change": 1,
+    "early_stopping": False,
+    "validation_fraction": 0.0,
+    "warm_start": False,
+    "shuffle": False,
+    "batch_size": "auto",
+    "random_state": 0,
+    "loss": None,
+    "dtype": "float64",
+}
+
 
 class _Linear(FeedForwardEstimator):
     """What both linear models share: no hidden layers, all rows at once, coefficients in the data's own units."""
 
-    # parameters of the networks that a linear model has no use for
-    network = None
-    group_l1 = 0.0
-    n_members = n_starts = n_iter_no_change = 1
-    early_stopping = warm_start = shuffle = False
-    validation_fraction = 0.0
-    batch_size = "auto"
-    random_state = 0
-    loss = None
-    dtype = "float64"
-    output = "auto"
+    def _setting(self, name: str) -> Any:
+        return getattr(self, name) if name in self._get_param_names() else _FIXED[name]
 
     def _layers(self) -> tuple[Any, ...]:
         return ()
@@ -110,7 +119,7 @@ def without_centers(encoder: Encoder) -> Encoder:
     return msgspec.structs.replace(encoder, encodings=kept)
 
 
-class LinearRegression(_Linear, FeedForwardRegressor):
+class LinearRegression(_Linear, RegressionEstimator):
     """Linear regression with L1 and L2 penalties and a Gaussian predictive distribution of constant variance.
 
     Minimises ``½ mean (y - ŷ)² + l1·‖W‖₁ + (l2/2)·‖W‖²``. The module's docstring has the conversions to
@@ -169,7 +178,7 @@ class LinearRegression(_Linear, FeedForwardRegressor):
         return (coefficients[0], intercept[0]) if self._one_dimensional else (coefficients, intercept)
 
 
-class LogisticRegression(_Linear, FeedForwardClassifier):
+class LogisticRegression(_Linear, ClassificationEstimator):
     """Logistic regression with L1 and L2 penalties; several classes by softmax.
 
     Minimises ``mean(-log p(y|x)) + l1·‖W‖₁ + (l2/2)·‖W‖²``. The module's docstring has the conversions to

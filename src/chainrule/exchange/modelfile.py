@@ -143,7 +143,9 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     if target.is_dir():
         raise OptionError(f"cannot write {target}: it is a directory; name a file in it")
     if not target.parent.is_dir():
-        raise OptionError(f"cannot write {target}: there is no folder {target.parent}; create it or choose another place")
+        raise OptionError(
+            f"cannot write {target}: there is no folder {target.parent}; create it or choose another place"
+        )
     writable = os.access(target, os.W_OK) if target.exists() else os.access(target.parent, os.W_OK)
     if not writable:
         raise OptionError(f"cannot write {target}: permission denied; choose another place")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -74,6 +74,9 @@ class Graph:
     input_tree: TreeShape = field(default=LEAF)
     output_tree: TreeShape = field(default=LEAF)
     name: str = "graph"
+
+    def __getstate__(self) -> dict[str, Any]:  # what is cached is made again where it is needed
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def __len__(self) -> int:
         return len(self.nodes)

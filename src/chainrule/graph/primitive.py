@@ -88,6 +88,9 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
+    def __reduce__(self) -> Any:  # primitives travel by name
+        return PRIMITIVES.__getitem__, (self.name,)
+
     def __hash__(self) -> int:
         return hash(self.name)
 

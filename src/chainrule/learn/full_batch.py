@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
-from chainrule.calculus import value_and_grad
+from chainrule.calculus import hvp, value_and_grad
 from chainrule.errors import DivergenceError, OptionError
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import trace
@@ -22,6 +22,8 @@ from chainrule.graph.types import ArrayType
 from chainrule.learn.penalties import GroupL1
 from chainrule.networks import Network, Pass
 from chainrule.passes import optimize
+
+NEWTON_STEPS = 10
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
@@ -59,8 +61,12 @@ def solve(
     max_iter: int = 10_000,
     memory: int = 20,
     on_iteration: Callable[[np.ndarray], None] | None = None,
+    hvp: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> Solution:
-    """Minimise ``smooth(θ) + Σ l1ᵢ |θᵢ|`` by L-BFGS.
+    """Minimise ``smooth(θ) + Σ l1ᵢ |θᵢ|`` by L-BFGS, and finish with Newton steps.
+
+    A line search compares values, so it ends where they no longer differ, at about the root of the machine's precision
+    in θ. Newton steps on the parameters that are not at zero compare gradients only, and go on from there.
 
     Parameters
     ----------
@@ -71,6 +77,8 @@ def solve(
         Strength per parameter.
     tol : float
         Largest element of the smallest subgradient at which to stop.
+    hvp : callable, optional
+        Product of the Hessian of `smooth` at θ and a vector.
     """
     weights = np.zeros(len(start)) if l1 is None else np.asarray(l1, np.float64)
     split = np.flatnonzero(weights > 0)
@@ -129,6 +137,8 @@ def solve(
         if residual(join(z)) <= tol or not improved:
             break
     theta = join(z)
+    if hvp is not None and residual(theta) > tol:
+        theta = _newton(smooth, hvp, weights, theta, residual, tol)
     final = residual(theta)
     value = float(smooth(theta)[0] + weights @ np.abs(theta))
     if final <= tol:
@@ -138,12 +148,50 @@ def solve(
     return Solution(theta, value, final, n_iter, remaining > 0, reason)
 
 
-def objective_graph(network: Network, n_inputs: int, n_targets: int, n_rows: int, loss: Any, dtype: Any) -> Graph:
-    """The graph ``(theta, x, y, w) -> (mean loss, its gradient)`` of all rows at once."""
+def _newton(
+    smooth: Objective,
+    hvp: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    weights: np.ndarray,
+    theta: np.ndarray,
+    residual: Callable[[np.ndarray], float],
+    tol: float,
+) -> np.ndarray:
+    """Newton steps by conjugate gradients on the parameters that are not held at zero, while they help."""
+    best = residual(theta)
+    for _ in range(NEWTON_STEPS):
+        free = (theta != 0) | (weights == 0)
+        gradient = np.where(free, smooth(theta)[1] + weights * np.sign(theta), 0.0)
+        step, remainder = np.zeros_like(theta), -gradient
+        direction, norm = remainder.copy(), float(remainder @ remainder)
+        target = norm * 1e-24
+        for _ in range(2 * int(free.sum())):
+            product = np.where(free, hvp(theta, direction), 0.0)
+            curvature = float(direction @ product)
+            if norm <= target or not curvature > 0:
+                break
+            step += norm / curvature * direction
+            remainder -= norm / curvature * product
+            norm, before = float(remainder @ remainder), norm
+            direction = remainder + norm / before * direction
+        moved = theta + step
+        crossed = (weights > 0) & free & (np.sign(moved) != np.sign(theta))
+        after = residual(moved)
+        if crossed.any() or not after < best:
+            break
+        theta, best = moved, after
+        if best <= tol:
+            break
+    return theta
+
+
+def objective_graphs(
+    network: Network, n_inputs: int, n_targets: int, n_rows: int, loss: Any, dtype: Any
+) -> tuple[Graph, Callable[[], Graph]]:
+    """The graphs of all rows at once: ``(θ, x, y, w) -> (mean loss, its gradient)``, and, made when it is asked for,
+    ``(θ, v, x, y, w) -> Hessian · v``."""
     layout = network.layout(n_inputs, n_targets)
     per_row = loss or network.output.nll
-    buffers = network.buffers(n_inputs)
-    if buffers or network.hyper():
+    if network.buffers(n_inputs) or network.hyper():
         raise OptionError(
             "L-BFGS needs a deterministic objective; leave out dropout and batch normalisation, or use adam"
         )
@@ -152,13 +200,17 @@ def objective_graph(network: Network, n_inputs: int, n_targets: int, n_rows: int
         raw = network.raw(layout.unflatten(theta), x, Pass(training=True, buffers={}, weights=w))
         return np.sum(w * per_row(raw, y)) / float(n_rows)
 
-    types = (
-        ArrayType((layout.size,), dtype),
+    def product(theta: Any, v: Any, x: Any, y: Any, w: Any) -> Any:
+        return hvp(lambda t: mean_loss(t, x, y, w), theta, v)
+
+    theta = ArrayType((layout.size,), dtype)
+    data = (
         ArrayType((n_rows, n_inputs), dtype),
         ArrayType((n_rows, n_targets), dtype),
         ArrayType((n_rows,), dtype),
     )
-    return optimize(trace(value_and_grad(mean_loss), *types, name="objective"))
+    first = optimize(trace(value_and_grad(mean_loss), theta, *data, name="objective"))
+    return first, lambda: optimize(trace(product, theta, theta, *data, name="hessian_product"))
 
 
 def penalty_weights(training: Any, key: str) -> np.ndarray:
@@ -180,7 +232,9 @@ def run_full_batch(training: Any) -> Any:
     """Train by L-BFGS on all rows at once; called by `train` for optimisers with ``full_batch``."""
     o, rows, network = training.options, training.rows, training.network
     dtype = np.dtype(o.dtype)
-    graph = objective_graph(network, training.n_inputs, training.n_targets, len(rows), o.loss, dtype)
+    sizes = (training.n_inputs, training.n_targets, len(rows))
+    graph, second = objective_graphs(network, *sizes, o.loss, dtype)
+    products: list[Graph] = []
     l1, l2 = penalty_weights(training, "l1"), penalty_weights(training, "l2")
     free = np.ones(training.layout.size)
     if not o.intercept:
@@ -190,6 +244,13 @@ def run_full_batch(training: Any) -> Any:
         with np.errstate(all="ignore"):
             value, gradient = graph.run(theta.astype(dtype), rows.x, rows.y, rows.w)
         return float(value) + 0.5 * float(l2 @ np.square(theta)), free * (gradient.astype(np.float64) + l2 * theta)
+
+    def product(theta: np.ndarray, v: np.ndarray) -> np.ndarray:
+        if not products:
+            products.append(second())
+        with np.errstate(all="ignore"):
+            (value,) = products[0].run(theta.astype(dtype), v.astype(dtype), rows.x, rows.y, rows.w)
+        return free * (value.astype(np.float64) + l2 * v)
 
     def note(theta: np.ndarray) -> None:
         training.set_theta(theta)
@@ -204,6 +265,7 @@ def run_full_batch(training: Any) -> Any:
         max_iter=o.max_epochs,
         memory=o.optimizer.memory,
         on_iteration=note,
+        hvp=product if dtype == np.float64 else None,
     )
     training.set_theta(solution.theta)
     training.solution = solution

@@ -418,4 +418,15 @@ def optimizer_of_name(name: str, lr: float | None = None) -> Optimizer:
 #: every optimiser by name
 OPTIMIZERS = Optimizer.registry
 
-__all__ = ["GD", "LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "FirstOrder", "Optimizer", "RMSProp", "optimizer_of_name"]
+__all__ = [
+    "GD",
+    "LBFGS",
+    "OPTIMIZERS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "FirstOrder",
+    "Optimizer",
+    "RMSProp",
+    "optimizer_of_name",
+]

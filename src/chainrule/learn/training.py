@@ -1,4 +1,4 @@
-"""Training: epochs of shuffled mini-batches, curves, early stopping with the best epoch restored, divergence explained."""
+"""Training: epochs of shuffled mini-batches, curves, early stopping, divergence explained."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
 from chainrule.learn.step import Loss, TrainingStep, evaluation_graph, initial_carry, training_step
 from chainrule.networks import Layout, Network
+
+#: what a training builds when it is needed
+_PROGRAMS = ("step", "_epoch", "_evaluate")
+#: factor by which the learning rate is divided where there is no more progress
+REDUCTION = 4.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,9 @@ class Options:
     tol : float
         Smallest decrease of the loss that counts as progress.
     patience : int
-        Epochs without progress after which training stops.
+        Epochs without progress after which the learning rate is reduced, or training stops.
+    reductions : int
+        How often the learning rate is divided by `REDUCTION`, each time from the best epoch so far.
     penalties : tuple of Penalty
     groups : tuple of int, optional
         Group of each input column, for group L1.
@@ -93,6 +100,7 @@ class Options:
     max_epochs: int = 200
     tol: float = 1e-4
     patience: int = 10
+    reductions: int = 0
     penalties: tuple[Penalty, ...] = ()
     groups: tuple[int, ...] | None = None
     penalise_biases: bool = False
@@ -165,7 +173,11 @@ class Training:
         self._best: list[np.ndarray] = [a.copy() for a in self.carry]
         self._reference, self._stale = np.inf, 0
         self.reason = "not trained yet"
+        self.reduced = 0
         self.solution: Any = None  # what a full-batch solver says about where it stopped
+
+    def __getstate__(self) -> dict[str, Any]:  # programs are built again where they are needed
+        return {k: v for k, v in self.__dict__.items() if k not in _PROGRAMS}
 
     # -- the programs
 
@@ -208,6 +220,8 @@ class Training:
         """Current values of the hyper-parameters, in the graph's order."""
         o = self.options
         values: dict[str, Any] = {f"optimizer.{k}": v for k, v in o.optimizer.hyper().items()}
+        if self.reduced and "optimizer.lr" in values:
+            values["optimizer.lr"] /= REDUCTION**self.reduced
         values |= {f"layer.{k}": v for k, v in self.network.hyper().items()}
         values |= {p.key: p.strength for p in o.penalties} | {"seed": np.uint64(self.dropout_key)}
         return [values[name] for name in self.step.hyper]
@@ -316,11 +330,11 @@ class Training:
                 f"training began with {self.n_inputs} inputs and {self.n_targets} targets, "
                 f"these rows have {rows.x.shape[1]} and {rows.y.shape[1]}"
             )
-        for cached in ("step", "_epoch", "_evaluate"):
+        for cached in _PROGRAMS:
             self.__dict__.pop(cached, None)
         self.rows, self.options = rows, options
         self.validation = validation if validation is not None and len(validation) else None
-        self._reference, self._stale = np.inf, 0
+        self._reference, self._stale, self.reduced = np.inf, 0, 0
         self.best_epoch, self.best_loss = 0, np.inf
 
     def restore_best(self) -> None:

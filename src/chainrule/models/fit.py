@@ -31,8 +31,9 @@ class FitOptions:
         Adam by default.
     batch_size : int, optional
     max_epochs : int
-    tol, patience : float, int
-        Training stops after so many epochs without a decrease of the loss by `tol`.
+    tol, patience, reductions : float, int, int
+        After so many epochs without a decrease of the loss by `tol` the learning rate is reduced, so many times; then
+        training stops.
     l1, l2, group_l1 : float
         Penalties, see `Options`.
     n_members : int
@@ -48,6 +49,7 @@ class FitOptions:
     max_epochs: int = 200
     tol: float = 1e-4
     patience: int = 20
+    reductions: int = 2
     l1: float = 0.0
     l2: float = 1e-4
     group_l1: float = 0.0
@@ -105,6 +107,7 @@ def resolve(options: FitOptions, n_rows: int) -> Options:
         max_epochs=options.max_epochs,
         tol=options.tol,
         patience=options.patience,
+        reductions=options.reductions,
         penalties=tuple(
             make(strength)
             for make, strength in ((L2, options.l2), (L1, options.l1), (GroupL1, options.group_l1))

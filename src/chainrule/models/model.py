@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,9 @@ class Model:
     network: Network | None
     facts: dict[str, Any] = field(default_factory=dict)
     stored_graphs: Mapping[int, Graph] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:  # runners are made again where they are needed
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     # -- prediction
 

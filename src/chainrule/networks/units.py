@@ -37,6 +37,11 @@ class Unit:
     gain: float
     formula: str
 
+    def __reduce__(self) -> Any:  # units of the registry travel by name, so that models can be pickled
+        if UNITS.get(self.name) is self:
+            return as_unit, (self.name,)
+        return Unit, (self.name, self.function, self.gain, self.formula)
+
 
 #: the units that can be called by name
 UNITS: dict[str, Unit] = {}

@@ -9,7 +9,7 @@ The flow, in the order in which a table passes through it::
     complete_rows(frame, targets)     rows without a target: refused, or left out                (target)
     fit_encoder(schema, rows)         learned from training rows only -> Encoder                 (encode, statistics)
     fit_target_encoder(schema, rows)  the same for targets -> TargetEncoder                      (target)
-    matrix_encoder(x)                 or: of a matrix of numbers                                 (matrix)
+    matrix_encoder(x)                 or: of a matrix of numbers                                 (encode)
     encoder.to_matrix(frame)          any later table -> raw float64 matrix, cells checked
     encoder.encode_matrix(raw)        raw matrix -> network inputs: plain NumPy, part of the model's graph
     write_table(frame, path)          predictions -> file, all of it or nothing                  (write, place)
@@ -19,10 +19,9 @@ The flow, in the order in which a table passes through it::
 lists; in frames they are null or NaN.
 """
 
-from chainrule.tables.encode import Boolean, Categorical, Encoder, Numeric, fit_encoder
+from chainrule.tables.encode import Boolean, Categorical, Encoder, Numeric, fit_encoder, matrix_encoder
 from chainrule.tables.frames import frame_from_any
 from chainrule.tables.infer import infer_schema
-from chainrule.tables.matrix import matrix_encoder
 from chainrule.tables.read import read_table
 from chainrule.tables.schema import Column, Schema, Task
 from chainrule.tables.statistics import robust_scaling, standard_scaling

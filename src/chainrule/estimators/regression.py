@@ -1,0 +1,80 @@
+"""What regressors share: numbers as target, and the whole predictive distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_array, column_or_1d
+
+from chainrule.errors import OptionError
+from chainrule.estimators.base import FeedForwardEstimator, named_output
+from chainrule.models.inputs import numeric_target
+from chainrule.outputs import Gaussian, Output
+from chainrule.tables import TargetEncoder
+
+
+class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
+    """Base of the regressors."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Mean of the predictive distribution (median for quantile output), in the target's own units.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_targets)
+        """
+        distribution = self.predict_dist(X)
+        return distribution.median() if self.model_.output.name == "quantile" else distribution.mean()
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Central interval of each row's distribution.
+
+        Returns
+        -------
+        array of shape (n_samples, 2) or (n_samples, n_targets, 2)
+        """
+        return self.predict_dist(X).interval(coverage)
+
+    def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
+        """Quantiles of each row's distribution.
+
+        Returns
+        -------
+        array of shape (n_samples, n_quantiles) or (n_samples, n_targets, n_quantiles)
+        """
+        return self.predict_dist(X).quantiles(quantiles)
+
+    # -- targets
+
+    def _read_target(self, y: Any) -> np.ndarray:
+        y = self._encode_target(y)
+        self._one_dimensional = np.ndim(y) == 1 or y.shape[1] == 1
+        return y
+
+    def _encode_target(self, y: Any) -> np.ndarray:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return y.reshape(len(y), -1)
+
+    def _choose_output(self, y: np.ndarray) -> Output:
+        if self._setting("network") is not None:
+            output = self._setting("network").output
+        else:
+            output = named_output(self._setting("output"), Gaussian())
+        if output.kind not in ("numeric", "count"):
+            raise OptionError(f"output {output.name} is for classes; use FeedForwardClassifier, or a numeric output")
+        output.check_target(y)
+        return output
+
+    def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> TargetEncoder:
+        names = tuple(f"y{k}" for k in range(y.shape[1])) if y.shape[1] > 1 else ("y",)
+        return numeric_target(names, y, weights, output.scales_target and self._setting("loss") is None)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
