@@ -286,7 +286,7 @@ BAD = [
         "words among numbers",
         {"x": ["lots", *GOOD["x"][:-2], "a few"]},
         {},
-        "column 'x', row 1 (line 2): 'lots' is not a number but the column holds numbers (nor are 1 other cells); "
+        "column 'x', row 1 (line 2): 'lots' is not a number but the column holds numbers (nor is 1 other cell); "
         "correct it, or use --missing lots, or --type x=categorical",
     ),
     (

@@ -43,7 +43,7 @@ def columns(path, **options):
         ("empty_column.csv", "a,b\n1,\n2,\n", {"a": [1, 2], "b": [None, None]}),
         ("unicode.csv", "größe,名\n1,é\n", {"größe": [1], "名": ["é"]}),
         ("zip.csv", "zip,x\n00501,1\n90210,2\n", {"zip": ["00501", "90210"], "x": [1, 2]}),
-        ("decimals.csv", "x,n\n" + "1.5,1\n" * 9 + "NA,2\n-.5,3\n", {"x": [1.5] * 9 + [None, -0.5], "n": [1] * 9 + [2, 3]}),
+        ("point.csv", "x,n\n1.5,1\nNA,2\n-.5,3\n", {"x": [1.5, None, -0.5], "n": [1, 2, 3]}),
     ],
 )  # fmt: skip
 def test_csv(tmp_path, name, content, expected):
@@ -147,12 +147,12 @@ def test_unreadable_file(tmp_path):
     path.chmod(0)
     with pytest.raises(TableError) as caught:
         read_table(path)
-    assert str(caught.value) == f"{path}: cannot be read (Permission denied); check its permissions"
+    assert str(caught.value) == f"{path}: cannot be read (Permission denied); check its name and permissions"
 
 
 def test_a_folder_in_the_way_of_the_path(tmp_path):
     path = write(tmp_path / "t.csv", "a\n1\n") / "u.csv"
-    with pytest.raises(TableError, match=r"cannot be read \(Not a directory\); check its permissions$"):
+    with pytest.raises(TableError, match=r"cannot be read \(Not a directory\); check its name and permissions$"):
         read_table(path)
 
 

@@ -220,18 +220,21 @@ def refuse_words(column: pl.Series, source: Source, remedy: str | None = None) -
     column : String series
     source : path, optional
     remedy : str, optional
-        What to do if the column is text on purpose; by default to declare it categorical.
+        What to use if the column is text on purpose; by default, declare it categorical. Empty for a column that a
+        model was trained on as numbers.
     """
     wrong = numbers(column).is_null() & column.is_not_null()
     if not wrong.any():
         return
     row, count = _first(wrong), int(wrong.sum())
     cell = f"{place(source, row, column.name)}: {shown(column[row])} is not a number"
+    others = "" if count == 1 else f" (nor {'is 1 other cell' if count == 2 else f'are {count - 1} other cells'})"
+    missing = option("--missing", column[row])
+    if remedy == "":
+        raise TableError(f"{cell}{others}, but the column held numbers in training; correct it, or use {missing}")
     remedy = remedy or option("--type", column.name, "categorical")
     if count == len(column) - column.null_count():
         raise TableError(f"{cell}, nor is any other cell of the column; use {remedy}")
-    others = "" if count == 1 else f" (nor are {count - 1} other cells)"
-    missing = option("--missing", column[row])
     raise TableError(f"{cell} but the column holds numbers{others}; correct it, or use {missing}, or {remedy}")
 
 

@@ -111,8 +111,9 @@ def _bytes_of(path: str | os.PathLike[str], name: str) -> bytes:
             return file.read()
     except FileNotFoundError:
         raise _no_file(name) from None
-    except OSError as error:
-        raise TableError(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise TableError(f"{name}: cannot be read ({reason}); check its name and permissions") from None
 
 
 def _parquet(data: bytes) -> pl.DataFrame:

@@ -129,7 +129,7 @@ class TargetEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if not classes:
             if column.dtype == pl.String:
-                refuse_words(column, source, "a model trained with the target as classes")
+                refuse_words(column, source, "")
                 column = numbers(column)
             values = as_floats(column)
             refuse_infinite(name, values, source)

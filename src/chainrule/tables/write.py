@@ -82,14 +82,20 @@ def _format(path: str | os.PathLike[str]) -> str:
 def _target(path: str | os.PathLike[str]) -> Path:
     """The file behind symbolic links, checked to be a place for a file."""
     name = source_name(path)
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise TableError(f"{name}: is a directory; name a file in it")
-    if target.exists() and not target.is_file():
+    try:
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise TableError(f"{name}: is a directory; name a file in it")
+        exists, folder = target.exists(), target.parent.is_dir()
+    except (OSError, ValueError) as error:
+        if isinstance(error, TableError):
+            raise
+        raise _cannot(path, error) from None
+    if exists and not target.is_file():
         raise TableError(f"{name}: is not a regular file, and cannot be replaced; name another one")
-    if not target.parent.is_dir():
-        raise TableError(f"{name}: there is no folder {shown(target.parent)}; create it or name another one")
-    if target.exists() and not os.access(target, os.W_OK):
+    if not folder:
+        raise TableError(f"{name}: there is no folder {shown(str(target.parent))}; create it or name another one")
+    if exists and not os.access(target, os.W_OK):
         raise TableError(f"{name}: is write-protected; change its permissions or name another file")
     return target
 
@@ -105,7 +111,7 @@ def _create(target: Path, path: str | os.PathLike[str]) -> tuple[int, str]:
 
 def _cannot(path: str | os.PathLike[str], error: Exception) -> TableError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
-    return TableError(f"{source_name(path)}: cannot be written ({reason}); free some space, or name another place")
+    return TableError(f"{source_name(path)}: cannot be written ({reason}); name another place")
 
 
 def _sync_folder(folder: Path) -> None:
