@@ -361,7 +361,7 @@ def _scale(name: str, rounded: np.ndarray, *arrays: np.ndarray) -> np.ndarray:
         return np.maximum(1, np.maximum(np.maximum(terms[0], terms[1]), terms[2]))
     if name in {"gammaln", "psi"}:  # negative arguments are reflected: f(1 - x) and a term for sin πx
         with np.errstate(all="ignore"):
-            mirrored = np.abs(VECTOR_MATH[name].meaning(1 - arrays[0]))
+            mirrored = np.maximum(1, np.abs(VECTOR_MATH[name].meaning(1 - arrays[0])))
         return np.where(arrays[0] < 0, np.maximum(size, mirrored), size)
     return size
 

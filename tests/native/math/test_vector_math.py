@@ -19,7 +19,7 @@ FEW = ["exp", "log1p", "tanh", "sin", "erf", "gammaln", "power"]
 
 
 def arguments(name: str, dtype: str) -> list[np.ndarray]:
-    """Some thousands of arguments, a multiple of 16 of them."""
+    """Some thousands of arguments, a multiple of 96 of them."""
     if VECTOR_MATH[name].arity == 2:
         arrays = list(pairs64(60))
     elif dtype == "float32":
@@ -27,7 +27,7 @@ def arguments(name: str, dtype: str) -> list[np.ndarray]:
     else:
         arrays = [arguments64(300)]
     with np.errstate(over="ignore", under="ignore"):
-        return [padded(a, 16).astype(dtype) for a in arrays]
+        return [padded(a, 96).astype(dtype) for a in arrays]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_special_values_are_those_of_numpy(name, dtype, host):
         np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]))
 
 
-@pytest.mark.parametrize(("width", "names"), [(1, NAMES), (2, FEW), (4, FEW), (16, FEW)])
+@pytest.mark.parametrize(("width", "names"), [(1, NAMES), (3, FEW), (4, FEW), (16, FEW), (32, FEW)])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_bits_do_not_depend_on_the_width(dtype, width, names, host):
     loops = VectorLoops(names, dtype, width)

@@ -13,7 +13,7 @@ from chainrule.native.math.coefficients import EXP, EXP2, EXPM1
 from chainrule.native.math.lanes import Format, Real, fma, polynomial, where
 
 # ln 2 = high + low; the fused multiply-add makes n·high exact in the subtraction, whatever the digits of high
-_LN2 = {
+LN2 = {
     "float32": (0.693147182464599609375, -1.904654323148236017e-09),
     "float64": (0.6931471805599453094, 2.319046813846299558e-17),
 }
@@ -64,7 +64,7 @@ def exp2(x: Real) -> Real:
 
 def _remainder(x: Real, n: Real) -> Real:
     """x - n·ln 2."""
-    high, low = _LN2[x.format.name]
+    high, low = LN2[x.format.name]
     return fma(n, -low, fma(n, -high, x))
 
 

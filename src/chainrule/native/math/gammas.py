@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from chainrule.native.math.coefficients import GAMMA_NEAR, LGAMMA_NEAR, LGAMMA_STIRLING, PSI_NEAR, PSI_STIRLING
-from chainrule.native.math.exponential import exp_clamped, exp_range
+from chainrule.native.math.exponential import LN2, exp_clamped, exp_range
 from chainrule.native.math.lanes import Mask, Real, Whole, fast_two_sum, fma, in_float64, polynomial, two_sum, where
 from chainrule.native.math.logarithm import log, log1p
 from chainrule.native.math.powers import log_in_two_parts
@@ -120,22 +120,24 @@ def gamma(x: Real) -> Real:
     sine, _ = _sin_pi(y)
     _, parity = _nearest(y.at_most(2.0**51))
     minus_sine = (sine.bits() ^ (((parity & 1) ^ 1) << 63)).real()
-    result = where(negative, result * (_PI / minus_sine), result)
+    result = where(negative, result * (_PI / minus_sine) * where(far, 2.0**-64, x.constant(1.0)), result)
     pole = negative & sine.equals(0.0)
     return where(pole, math.nan, where(x.equals(_INF), _INF, result))
 
 
 def _exp_of_stirling(z: Real, log_z: Real, log_rest: Real, correction: Real, reciprocal: Mask) -> Real:
-    """Γ(z)·(1 + correction), or its reciprocal, for 5 ≤ z ≤ 1000 and log z in two parts."""
+    """Γ(z)·(1 + correction), or 2^64 by that, for 5 ≤ z ≤ 1000 and log z in two parts."""
     a = z - 0.5
     product = a * log_z
     product_rest = fma(a, log_z, -product) + a * log_rest
     total, total_rest = fast_two_sum(product, -z)
     high, rest = two_sum(total, _HALF_LOG_2PI[0])
     rest = rest + ((total_rest + product_rest) + (_HALF_LOG_2PI[1] + (_stirling_rest(z) + correction)))
+    log_two_64, log_two_64_rest = (64 * part for part in LN2["float64"])
+    high, shift_rest = two_sum(where(reciprocal, -high, high), where(reciprocal, log_two_64, high.constant(0.0)))
+    rest = where(reciprocal, log_two_64_rest - rest, rest) + shift_rest
     high, rest = fast_two_sum(high, rest)
     low_end, high_end = exp_range(z.format)
-    high, rest = where(reciprocal, -high, high), where(reciprocal, -rest, rest)
     inside = (high > low_end) & (high < high_end)
     return exp_clamped(high.at_least(low_end).at_most(high_end), where(inside, rest, 0.0))
 

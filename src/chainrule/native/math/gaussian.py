@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from chainrule.native.math.coefficients import ERF_NEAR, ERF_TAIL, ERFCX, ERFINV, EXP2, NORMAL_TAIL
-from chainrule.native.math.exponential import exp_clamped, exp_range
+from chainrule.native.math.exponential import LN2, exp_clamped, exp_range
 from chainrule.native.math.lanes import FLOAT32, Real, fma, in_float64, polynomial, two_sum, where
 from chainrule.native.math.logarithm import assemble, decompose, log
 
@@ -32,8 +32,14 @@ def _erf_near(x: Real) -> Real:
 def _erfcx_tail(x: Real) -> Real:
     """exp(x²)·erfc(x) for x ≥ 0.75 (float64: 0.59)."""
     a = _ERFCX_POLE[x.format.name]
-    inverse = 1.0 / (x + a)
-    return polynomial(fma(inverse, -2.0 * a, 1.0), ERFCX[x.format.name]) * inverse
+    d = x + a
+    inverse = 1.0 / d
+    # what the sum and the division lost, which t = 1 - 2a/(x + a) would magnify
+    missing = inverse * fma(-inverse, x - (d - a), fma(-inverse, d, 1.0))
+    missing = where(d < 2.0**60, missing, 0.0)
+    t = fma(missing, -2.0 * a, fma(inverse, -2.0 * a, 1.0))
+    p = polynomial(t, ERFCX[x.format.name])
+    return fma(p, inverse, p * missing)
 
 
 def _gaussian(x: Real, scale: float) -> Real:
@@ -155,8 +161,8 @@ def _normal_tail(p: Real) -> Real:
     mills = _erfcx_tail(z * _SQRT_HALF) * math.sqrt(math.pi / 2)  # Φ(-z)/φ(z)
     # p and φ times 2^64, so that neither is subnormal
     square, rest = _scaled_square(z, 0.5)
-    exponent, exponent_rest = two_sum(square, 64 * math.log(2))
-    density = exp_clamped(exponent, rest + exponent_rest)
+    exponent, exponent_rest = two_sum(square, 64 * LN2["float64"][0])
+    density = exp_clamped(exponent, rest + (exponent_rest + 64 * LN2["float64"][1]))
     u = mills - p * 2.0**64 * math.sqrt(math.pi / 2) / density
     result = z + u / fma(u * z, -0.5, 1.0)
     return where(p > 0.0, result, t)

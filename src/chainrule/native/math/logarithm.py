@@ -80,12 +80,12 @@ def log2(x: Real) -> Real:
 
 
 def _times_log2_e(x: Real) -> Real:
-    high, low = _in_two_parts(1 / math.log(2), 2.0355273740931033e-17, x.format)
+    high, low = _in_two_parts(1.4426950408889634, 2.0355273740931033e-17, x.format)
     return fma(x, high, x * low)
 
 
 def _in_two_parts(high: float, low: float, format_: Format) -> tuple[float, float]:
-    """high + low, given with 106 bits, as two numbers of the format."""
+    """high + low, given to 106 bits, as two numbers of the format."""
     if format_ is not FLOAT32:
         return high, low
     first = struct.unpack("f", struct.pack("f", high))[0]
@@ -96,7 +96,7 @@ def log10(x: Real) -> Real:
     """Logarithm to base 10."""
     k, f = decompose(x)
     natural = assemble(k.constant(0.0), f)
-    e_high, e_low = _in_two_parts(1 / math.log(10), 1.098319650216765e-17, x.format)
+    e_high, e_low = _in_two_parts(0.4342944819032518, 1.098319650216765e-17, x.format)
     two_high, two_low = _LOG10_2[x.format.name]  # k·two_high is exact
     return _at_the_ends(x, fma(k, two_high, fma(natural, e_high, fma(natural, e_low, k * two_low))))
 

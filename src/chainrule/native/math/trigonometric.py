@@ -78,7 +78,10 @@ def arctan2(y: Real, x: Real) -> Real:
 
     With q = tan of the angle within its octant, the angle is a multiple of π/4 plus or minus arctan q.
     """
-    scale = where(abs(x).at_least(abs(y)) > 2.0 ** (x.format.bias - 2), x.constant(0.25), 1.0)  # sums must not overflow
+    # the sum below must not overflow, nor the comparison lose bits
+    size = abs(x).at_least(abs(y))
+    enlarged = where(size < 2.0 ** (x.format.fraction + 4 - x.format.bias), x.constant(2.0**x.format.fraction), 1.0)
+    scale = where(size > 2.0 ** (x.format.bias - 2), 0.25, enlarged)
     across, up = abs(x) * scale, abs(y) * scale
     steep = across < up
     smaller, larger = where(steep, across, up), where(steep, up, across)
