@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 
 from chainrule.errors import TableError
@@ -71,9 +72,8 @@ def place(source: Source, row: int | None = None, column: str | None = None) -> 
 
 def option(flag: str, column: str, value: str | None = None) -> str:
     """An option of the command line that names a column, quoted for a shell where that is needed."""
-    import shlex
-
-    return f"{flag} {shlex.quote(column if value is None else f'{column}={value}')}"
+    text = column if value is None else f"{column}={value}"
+    return f"{flag} {shlex.quote(text) if text.isprintable() and len(text) <= 2 * LONGEST else shown(text)}"
 
 
 def unknown_column(source: Source, name: str, columns: Sequence[str]) -> TableError:
