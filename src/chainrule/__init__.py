@@ -12,7 +12,7 @@ _HOME = {
     # calculus
     **dict.fromkeys(("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"), "calculus"),
     **dict.fromkeys(("check_gradient", "GradientReport"), "calculus.check"),
-    **dict.fromkeys(("trace",), "graph.trace"),
+    **dict.fromkeys(("trace", "stop_gradient"), "primitives"),
     **dict.fromkeys(("Graph",), "graph.graph"),
     **dict.fromkeys(("minimize", "Result"), "learn.minimize"),
     # networks

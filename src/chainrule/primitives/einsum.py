@@ -7,19 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import GraphError, TraceError
+from chainrule.errors import GraphError
 from chainrule.graph.trace import Traced, implements
 
 
 @implements(np.einsum)
-def einsum(*operands: Any, optimize: Any = True, **options: Any) -> Any:
-    """Record np.einsum; every form of its first argument is understood, ellipsis and repeated letters included."""
-    if options:
-        raise TraceError(f"np.einsum({next(iter(options))}=...) is not supported on traced values; leave it out")
+def einsum(*operands: Any, optimize: Any = True) -> Any:
+    """Every form of the first argument is understood, ellipsis and repeated letters included."""
     terms, out, arrays = _parse(operands)
-    stand_ins = [np.broadcast_to(0.0, x.shape) for x in arrays]
-    path, _ = np.einsum_path(",".join(terms) + "->" + out, *stand_ins, optimize="greedy")
-    for group in path[1:]:
+    for group in _pairs(terms, out, arrays):
         picked = [(terms[k], arrays[k]) for k in group]
         for k in sorted(group, reverse=True):
             del terms[k], arrays[k]
@@ -31,6 +27,15 @@ def einsum(*operands: Any, optimize: Any = True, **options: Any) -> Any:
         arrays.append(value)
     term, value = _sum_out(terms[0], arrays[0], set(out))
     return np.transpose(value, [term.index(letter) for letter in out])
+
+
+def _pairs(terms: list[str], out: str, arrays: list[Any]) -> list[Any]:
+    """The order of contraction that NumPy finds."""
+    if len(arrays) < 3:
+        return [tuple(range(len(arrays)))]
+    stand_ins = [np.broadcast_to(0.0, x.shape) for x in arrays]
+    path, _ = np.einsum_path(",".join(terms) + "->" + out, *stand_ins, optimize="greedy")
+    return path[1:]
 
 
 def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
@@ -72,6 +77,8 @@ def _parse(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Any]]:
         terms[k], arrays[k] = _diagonal(term, a)
     if not set(out) <= set("".join(terms)):
         raise GraphError(f"einsum {subscripts!r}: the output names an axis that no operand has")
+    if len(set(out)) < len(out):
+        raise GraphError(f"einsum {subscripts!r}: the output names an axis twice")
     arrays = [  # axes of length 1 broadcast
         np.broadcast_to(a, tuple(sizes[x] for x in term)) for term, a in zip(terms, arrays, strict=True)
     ]

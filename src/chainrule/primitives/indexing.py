@@ -188,43 +188,43 @@ SCATTER_ADD: Primitive = register(
 
 @implements(operator.getitem)
 def getitem(x: Traced, key: Any) -> Any:
-    """Record ``x[key]`` for every key NumPy takes: numbers, slices, ``...``, ``None``, integer and boolean arrays."""
+    """Every key NumPy takes: numbers, slices, ``...``, ``None``, integer and boolean arrays, and all of them mixed."""
     items = _expand(x, key if isinstance(key, tuple) else (key,))
+    mixed = any(_is_array(item) for item in items)  # then numbers count as arrays of no axes
     window: list[tuple[int, int, int]] = []
     shape: list[int] = []  # after slicing: axes that stay
     arrays: list[tuple[int, Any]] = []  # (axis after slicing, index array)
-    advanced_places: list[int] = []  # places in the key, to see whether the arrays stand together
+    places: list[int] = []  # of arrays in the key, to see whether they stand together
     axis = 0
     for place, item in enumerate(items):
         if item is None:
             shape.append(1)
-        elif isinstance(item, slice):
-            start, stop, step = item.indices(x.shape[axis])
+            continue
+        size = x.shape[axis]
+        if isinstance(item, slice):
+            start, stop, step = item.indices(size)
             window.append((start, len(range(start, stop, step)), step))
             shape.append(window[-1][1])
-            axis += 1
         elif isinstance(item, int):
-            window.append((_position(item, x.shape[axis], axis), 1, 1))
-            advanced_places += [place] if any(_is_array(k) for k in items) else []
-            axis += 1
+            window.append((_position(item, size, axis), 1, 1))
+            places += [place] if mixed else []
         else:
-            _check_indices(item, x.shape[axis], axis)
-            window.append((0, x.shape[axis], 1))
+            _check_indices(item, size, axis)
+            window.append((0, size, 1))
             arrays.append((len(shape), item))
-            shape.append(x.shape[axis])
-            advanced_places.append(place)
-            axis += 1
-    whole = tuple((0, s, 1) for s in x.shape)
+            shape.append(size)
+            places.append(place)
+        axis += 1
+    whole = tuple([(0, s, 1) for s in x.shape])
     y = x if tuple(window) == whole else apply(SLICE, x, window=tuple(window))
     y = np.reshape(y, tuple(shape))
     if not arrays:
         return y
-    axes = tuple(k for k, _ in arrays)
-    y = apply(GATHER, y, *(convert(a, np.dtype(np.int64)) for _, a in arrays), axes=axes)
-    together = advanced_places == list(range(advanced_places[0], advanced_places[-1] + 1))
-    if together:  # NumPy leaves the arrays' axes where the arrays stood, in front otherwise
+    axes = tuple([k for k, _ in arrays])
+    y = apply(GATHER, y, *[convert(a, INT64) for _, a in arrays], axes=axes)
+    if places == list(range(places[0], places[-1] + 1)):  # NumPy leaves their axes there, else puts them in front
         lead = y.ndim - (len(shape) - len(axes))
-        before = sum(1 for item in items[: advanced_places[0]] if item is None or isinstance(item, slice))
+        before = sum(1 for item in items[: places[0]] if item is None or isinstance(item, slice))
         y = np.moveaxis(y, range(lead), range(before, before + lead))
     return y
 
@@ -235,34 +235,52 @@ def _is_array(item: Any) -> bool:
 
 def _expand(x: Traced, key: tuple[Any, ...]) -> list[Any]:
     """Make plain items of a key: masks become integer arrays, ``...`` full slices, and the key covers all axes."""
-    items: list[Any] = []
-    for item in key:
-        if isinstance(item, (bool, np.bool_)):
-            raise TraceError("x[True] / x[False] is not supported on traced values; use np.where")
-        if item is None or item is Ellipsis or isinstance(item, slice):
-            items.append(item)
-        elif isinstance(item, (int, np.integer)):
-            items.append(int(item))
-        else:
-            array = item if isinstance(item, Traced) else np.asarray(item)
-            if array.dtype == np.bool_:
-                items += _mask_positions(array, x, sum(1 for k in items if k is not None and k is not Ellipsis))
-            elif array.dtype.kind in "iu":
-                known = array.value if isinstance(array, Traced) else array
-                items.append(int(known) if array.ndim == 0 and known is not None else array)
-            elif array.size == 0 and not isinstance(array, Traced):
-                items.append(array.astype(np.int64))
-            else:
-                raise TraceError(f"x[...] with an index of dtype {array.dtype}; indices must be integers or booleans")
-    covered = sum(1 for item in items if item is not None and item is not Ellipsis)
+    items = [_plain(item) for item in key]
+    if sum(item is Ellipsis for item in items) > 1:
+        raise GraphError("an index can have only one ellipsis (...)")
+    covered = sum(_axes_taken(item) for item in items)
     if covered > x.ndim:
         raise GraphError(f"too many indices: {covered} for an array of shape {x.shape}")
     if not any(item is Ellipsis for item in items):
         items.append(Ellipsis)
-    at = next(k for k, item in enumerate(items) if item is Ellipsis)
-    if any(item is Ellipsis for item in items[at + 1 :]):
-        raise GraphError("an index can have only one ellipsis (...)")
-    return items[:at] + [slice(None)] * (x.ndim - covered) + items[at + 1 :]
+    result: list[Any] = []
+    axis = 0
+    for item in items:
+        if item is Ellipsis:
+            result += [slice(None)] * (x.ndim - covered)
+            axis += x.ndim - covered
+        elif _is_array(item) and item.dtype == np.bool_:
+            result += _mask_positions(item, x, axis)
+            axis += item.ndim
+        else:
+            result.append(item)
+            axis += _axes_taken(item)
+    return result
+
+
+def _plain(item: Any) -> Any:
+    """One item of a key as ``None``, ``...``, a slice, a number, or an array of integers or booleans."""
+    if isinstance(item, (bool, np.bool_)):
+        raise TraceError("x[True] / x[False] is not supported on traced values; use np.where")
+    if item is None or item is Ellipsis:
+        return item
+    if isinstance(item, slice):
+        return slice(*[None if end is None else operator.index(end) for end in (item.start, item.stop, item.step)])
+    if isinstance(item, (int, np.integer)):
+        return int(item)
+    array = as_array(item)
+    if array.size == 0 and not isinstance(array, Traced) and array.dtype.kind != "b":
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iub":
+        raise TraceError(f"x[...] with an index of dtype {array.dtype}; indices must be integers or booleans")
+    value = array.value if isinstance(array, Traced) else array
+    return int(value) if array.ndim == 0 and array.dtype.kind != "b" and value is not None else array
+
+
+def _axes_taken(item: Any) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if _is_array(item) and item.dtype == np.bool_ else 1
 
 
 def _mask_positions(mask: Any, x: Traced, axis: int) -> list[np.ndarray]:

@@ -31,6 +31,8 @@ def splitmix64(z: Any) -> Any:
 def _uniform_infer(key: ArrayType, shape: tuple[int, ...], dtype: str) -> ArrayType:
     if key.shape != () or key.dtype != np.uint64:
         raise GraphError(f"uniform: the key must be a uint64 scalar, got {key}")
+    if dtype not in ("float32", "float64") or any(s < 0 for s in shape):
+        raise GraphError(f"uniform: draws float32 or float64 of some shape, got {dtype} of shape {shape}")
     return ArrayType(tuple(shape), np.dtype(dtype))
 
 

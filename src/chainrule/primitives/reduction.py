@@ -145,12 +145,24 @@ def _position(name: str, numpy: Any) -> Primitive:
 
 ARGMAX = _position("argmax", np.argmax)
 ARGMIN = _position("argmin", np.argmin)
+
+
+def _order_infer(x: ArrayType, axis: int) -> ArrayType:
+    one_axis(axis, x.ndim)
+    return ArrayType(x.shape, INT64)
+
+
+def _running_infer(x: ArrayType, axis: int) -> ArrayType:
+    one_axis(axis, x.ndim)
+    return x
+
+
 ARGSORT = _along(
     "argsort",
     lambda x, axis: np.argsort(x, axis=axis, kind="stable"),
     "argsort {0}",
     "library",
-    lambda x, axis: ArrayType(x.shape, (one_axis(axis, x.ndim), INT64)[1]),
+    _order_infer,
     zero_reverse,
     zero_forward,
     _axis_samples(smooth=False),
@@ -160,7 +172,7 @@ CUMSUM = _along(
     lambda x, axis: np.cumsum(x, axis=axis, dtype=x.dtype),
     "cumsum {0}",
     "scan",
-    lambda x, axis: (one_axis(axis, x.ndim), x)[1],
+    _running_infer,
     lambda i, g, out, x, *, axis: np.flip(np.cumsum(np.flip(g, axis), axis), axis),
     linear_forward(lambda t, axis: np.cumsum(t, axis)),
     _axis_samples(),
