@@ -20,8 +20,9 @@ from nist_linear import Linear, problems
 
 import chainrule as cr
 
-#: problems whose nearer starting point leads elsewhere: ENSO to a local minimum (residual sum of squares 853, not 789)
-ELSEWHERE = {"ENSO"}
+#: where the nearer starting point leads elsewhere, and what finds the certified values all the same: ENSO has local
+#: minima (the first one has a residual sum of squares of 853, not 789)
+MORE_STARTS = {"ENSO": {"starts": 5, "spread": 0.2}}
 
 
 def half_squares(problem: Problem) -> Callable[[Any], Any]:
@@ -64,12 +65,16 @@ def test_where_our_gradient_vanishes_agrees_with_the_certified_values_to_their_l
         assert np.max(gradient / (np.linalg.norm(residuals) * columns)) <= 1e-10
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if n not in ELSEWHERE])
+@pytest.mark.parametrize("name", MODELS)
 def test_minimize_finds_the_certified_values(name: str) -> None:
     """From NIST's nearer starting point, parameters in units of the start: at least ten digits of every parameter."""
     problem = load(name)
     unit, total = problem.starts[1], np.sum(problem.y**2)
-    result = cr.minimize(lambda z: 0.5 * np.sum(problem.residuals(z * unit) ** 2) / total, np.ones(len(unit)), tol=0.0)
+
+    def objective(z: Any) -> Any:
+        return 0.5 * np.sum(problem.residuals(z * unit) ** 2) / total
+
+    result = cr.minimize(objective, np.ones(len(unit)), tol=0.0, **MORE_STARTS.get(name, {}))
     assert result.success, result.reason
     assert np.max(np.abs(result.x * unit / problem.certified - 1)) <= 1e-10
     assert result.curvature.kind == "minimum"

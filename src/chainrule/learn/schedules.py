@@ -28,7 +28,8 @@ class Schedule(Record, ABC, kind="schedule"):
 
     def __call__(self, t: Any) -> Any:
         """The learning rate of step ``t`` = 1, 2, …"""
-        return self.rate(t, self.hyper())
+        rate = self.rate(t, self.hyper())
+        return rate[()] if isinstance(rate, np.ndarray) else rate  # a number for a number
 
     @abstractmethod
     def rate(self, t: Any, hyper: Mapping[str, Any]) -> Any:
