@@ -14,7 +14,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.interpret import program
 from chainrule.graph.primitive import PRIMITIVES, Primitive
 from chainrule.graph.tree import LEAF, TreeShape, flatten
-from chainrule.graph.types import ArrayType
+from chainrule.graph.types import DTYPES, ArrayType
 
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
@@ -163,32 +163,67 @@ def ancestors(nodes: Sequence[Node], positions: Iterable[int]) -> set[int]:
 def check(graph: Graph) -> Graph:
     """Verify that a graph is well formed and return it.
 
-    Every primitive is the registered one, inputs come before their users, every node's type is what its shape rule
-    says, and the trees fit the inputs and outputs.
+    Every primitive is the registered one, inputs come before their users, params have the names and types that the
+    shape rule declares, every node's type is what the shape rule says, every input node is an input of the graph, and
+    the trees fit the inputs and outputs.
 
     Raises
     ------
     GraphError
         Naming the node.
     """
+    types: list[ArrayType] = []
     for position, node in enumerate(graph.nodes):
-        where = f"node {position} ({node.primitive.name})"
-        if PRIMITIVES.get(node.primitive.name) is not node.primitive:
-            raise GraphError(f"{where}: not a registered primitive")
-        if any(not 0 <= i < position for i in node.inputs):
-            raise GraphError(f"{where}: reads {node.inputs}, but inputs must come before it")
-        inferred = node.primitive.infer(*(graph.nodes[i].type for i in node.inputs), **node.params)
-        if inferred != node.type:
-            raise GraphError(f"{where}: is declared {node.type}, but its shape rule says {inferred}")
+        try:
+            _check_node(node, types)
+        except GraphError as error:
+            named = f" {node.name!r}" if node.name else ""
+            raise GraphError(f"node {position} ({node.primitive.name}{named}): {error}") from None
+        types.append(node.type)
     for kind, positions, tree in (
         ("input", graph.inputs, graph.input_tree),
         ("output", graph.outputs, graph.output_tree),
     ):
-        if any(not 0 <= i < len(graph.nodes) for i in positions):
+        if any(type(i) is not int or not 0 <= i < len(graph.nodes) for i in positions):
             raise GraphError(f"{kind} positions {positions} do not all exist among {len(graph.nodes)} nodes")
         if tree.n_leaves != len(positions):
             raise GraphError(f"the {kind} tree has {tree.n_leaves} leaves for {len(positions)} {kind}s")
-    for i in graph.inputs:
-        if graph.nodes[i].primitive.name != "input":
-            raise GraphError(f"node {i} is listed as an input but is {graph.nodes[i].primitive.name}")
+    sources = [i for i, node in enumerate(graph.nodes) if node.primitive.name == "input"]
+    if sorted(graph.inputs) != sources:
+        raise GraphError(f"the input nodes are {sources}, but {graph.inputs} are listed as inputs")
     return graph
+
+
+def _check_node(node: Node, types: Sequence[ArrayType]) -> None:
+    """Check a node against the types of the nodes before it."""
+    primitive = node.primitive
+    if PRIMITIVES.get(primitive.name) is not primitive:
+        raise GraphError("is not a registered primitive")
+    if node.name is not None and not isinstance(node.name, str):
+        raise GraphError(f"has the name {node.name!r}; a name is text")
+    if any(type(i) is not int or not 0 <= i < len(types) for i in node.inputs):
+        raise GraphError(f"reads {node.inputs}, but inputs must come before it")
+    if node.dtype not in _DTYPES or any(type(size) is not int or size < 0 for size in node.shape):
+        raise GraphError(f"has the type {node.type}, which a graph cannot hold")
+    if primitive.family == "source":
+        _check_source(node)
+        return
+    inferred = primitive.infer_type([types[i] for i in node.inputs], node.params)
+    if inferred != node.type:
+        raise GraphError(f"is declared {node.type}, but its shape rule says {inferred}")
+
+
+def _check_source(node: Node) -> None:
+    """Inputs carry their type, constants their value."""
+    what = "type" if node.primitive.name == "input" else "value"
+    if node.inputs or node.params.keys() != {what}:
+        raise GraphError(f"has no inputs and one param, {what}; got inputs {node.inputs}, params {sorted(node.params)}")
+    value = node.params[what]
+    if what == "value" and not isinstance(value, np.ndarray):
+        raise GraphError(f"holds a {type(value).__name__}, not an array")
+    held = value if what == "type" else ArrayType.of(value)
+    if held != node.type:
+        raise GraphError(f"is declared {node.type}, but holds {held}")
+
+
+_DTYPES = frozenset(DTYPES.values())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from inspect import signature
+from math import inf
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from chainrule.errors import GraphError
+from chainrule.errors import ChainruleError, GraphError
 from chainrule.graph.types import ArrayType
 
 
@@ -57,6 +60,7 @@ class Primitive:
         How a person writes it: a format string over the inputs, such as ``"{0} + {1}"``.
     infer : callable
         Shape rule: ``infer(*input_types, **params) -> ArrayType``; raises `GraphError` for inputs that do not fit.
+        The type hints of its parameters say what params there are: bool, int, float, str and tuples of them.
     numpy : callable
         Meaning: ``numpy(*arrays, **params) -> array``.
     reverse : callable or NoDerivative
@@ -85,6 +89,42 @@ class Primitive:
         if self.lowering not in LOWERINGS:
             raise GraphError(f"primitive {self.name}: unknown lowering {self.lowering!r}; one of {sorted(LOWERINGS)}")
 
+    @cached_property
+    def params(self) -> Mapping[str, Any]:
+        """Type of each parameter by name, as the shape rule's hints say; inputs are the ones that are `ArrayType`."""
+        hints = get_type_hints(self.infer)
+        return {name: hint for name, hint in hints.items() if name != "return" and hint is not ArrayType}
+
+    @cached_property
+    def arity(self) -> tuple[int, float]:
+        """Least and greatest number of inputs, as the shape rule's signature says."""
+        own = [p for p in signature(self.infer).parameters.values() if p.name not in self.params]
+        named = [p for p in own if p.kind is not p.VAR_POSITIONAL]
+        return len(named), len(named) if len(named) == len(own) else inf
+
+    def infer_type(self, inputs: Sequence[ArrayType], params: Mapping[str, Any]) -> ArrayType:
+        """Type of the output, after checking that number of inputs, names and types of params are right.
+
+        Raises
+        ------
+        GraphError
+            Saying what does not fit; the shape rule itself may trust its arguments.
+        """
+        if params.keys() != self.params.keys():
+            raise GraphError(f"takes params {sorted(self.params)}, got {sorted(params)}")
+        for name, hint in self.params.items():
+            if not is_param(params[name], hint):
+                raise GraphError(f"{name} must be {getattr(hint, '__name__', hint)}, got {params[name]!r}")
+        least, most = self.arity
+        if not least <= len(inputs) <= most:
+            raise GraphError(f"takes {least} inputs, got {len(inputs)}")
+        try:
+            return self.infer(*inputs, **params)
+        except GraphError:
+            raise
+        except ChainruleError as error:
+            raise GraphError(str(error)) from None
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
@@ -96,6 +136,18 @@ class Primitive:
 
     def __eq__(self, other: object) -> bool:
         return self is other
+
+
+def is_param(value: Any, hint: Any) -> bool:
+    """Whether a value is of a param's type: exactly bool, int, float or str, or a tuple of such."""
+    if get_origin(hint) is not tuple:
+        return type(value) is hint
+    if type(value) is not tuple:
+        return False
+    kinds = get_args(hint)
+    if kinds[-1] is Ellipsis:
+        return all(is_param(item, kinds[0]) for item in value)
+    return len(value) == len(kinds) and all(map(is_param, value, kinds))
 
 
 #: Kinds of native code. ``elementwise``: one result per element. ``reduction``: axes disappear. ``scan``: running
