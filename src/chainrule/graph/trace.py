@@ -227,14 +227,15 @@ def as_recordable(value: Any, what: str = "argument", dtype: Any = None) -> np.n
         For complex numbers, text and objects.
     """
     array = np.array(value, dtype=dtype)
-    if array.dtype in _RECORDABLE:
+    dtype = array.dtype
+    if dtype in _RECORDABLE:
         return array
-    if array.dtype.kind in "iu":
+    if dtype.newbyteorder("=") in _RECORDABLE:
+        return array.astype(dtype.newbyteorder("="))
+    if dtype.kind in "iu":
         return array.astype(np.int64)
-    if array.dtype == np.float16:
+    if dtype == np.float16:
         return array.astype(np.float32)
-    if array.dtype.newbyteorder("=") in _RECORDABLE:
-        return array.astype(array.dtype.newbyteorder("="))
     hint = "build it with np.stack([...])" if array.dtype == object else f"use one of {', '.join(DTYPES)}"
     raise TraceError(f"{what} has dtype {array.dtype}, which cannot be recorded; {hint}")
 

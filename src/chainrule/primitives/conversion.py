@@ -36,6 +36,8 @@ def _operand_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype, 
         resolved = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
     except TypeError:
         resolved = ()
+    if resolved and resolved[-1] == BOOL and resolved[0].kind in "iu" and resolved[0] not in RECORDABLE:
+        resolved = (*(INT64,) * ufunc.nin, BOOL)  # comparisons of small integers are as good in large ones
     if not resolved or not RECORDABLE.issuperset(resolved):
         given = " and ".join(kind.__name__ if isinstance(kind, type) else str(kind) for kind in kinds)
         why = f"works in {resolved[0]}, which cannot be recorded" if resolved else "is not defined"
