@@ -50,7 +50,8 @@ class Curvature:
             return "unknown: the Hessian's eigenvalues were not found"
         if self.smallest == self.largest:
             return f"{self.kind}: second derivative {self.smallest:.4g}"
-        return f"{self.kind}: Hessian eigenvalues from {self.smallest:.4g} to {self.largest:.4g}"
+        about = "about " if self.error > 1e-3 * max(abs(self.smallest), abs(self.largest)) else ""
+        return f"{self.kind}: Hessian eigenvalues from {about}{self.smallest:.4g} to {about}{self.largest:.4g}"
 
 
 def curvature(f: Callable[..., Any], x: Any, tol: float = 1e-6) -> Curvature:
