@@ -62,14 +62,10 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
     if os.path.isdir(path):
         raise TableError(f"{name}: is a directory; name a CSV or Parquet file in it")
     if suffix not in TEXT_SUFFIXES + PARQUET_SUFFIXES:
-        raise (
-            TableError(
-                f"{name}: cannot tell the format from {shown(suffix)}; "
-                f"name a file that ends in {', '.join(TEXT_SUFFIXES + PARQUET_SUFFIXES)}"
-            )
-            if os.path.exists(path)
-            else _no_file(name)
-        )
+        if not os.path.exists(path):
+            raise _no_file(name)
+        endings = ", ".join(TEXT_SUFFIXES + PARQUET_SUFFIXES)
+        raise TableError(f"{name}: cannot tell the format from {shown(suffix)}; name a file that ends in {endings}")
     data = _bytes_of(path, name)
     if not data:
         raise TableError(f"{name}: is empty; a table needs a header line and rows")
@@ -141,14 +137,14 @@ def _text(data: bytes) -> tuple[pl.DataFrame, bool]:
         line = data.count(b"\n", 0, nul) + 1
         raise Malformed(f"line {line} holds a NUL byte, so this is not plain text; save it as CSV in UTF-8")
     separator = sniff(data)
-    if data.endswith((b"\n\n", b"\n\r\n")) and separator in data[:65536].decode(errors="replace"):
-        data = data.rstrip(b"\r\n") + b"\n"
     _, header = next(records(_header_text(data), separator), (0, []))
     if not header:
         raise Malformed("is empty; a table needs a header line and rows")
     names = _names(header)
     if len(names) == 1:
         _check_blanks(data)
+    elif data.endswith((b"\n\n", b"\n\r\n")):
+        data = data.rstrip(b"\r\n") + b"\n"  # else blank lines at the end would cost the fast way
     frame = _fast(data, separator, len(names)) if is_regular(data, separator, len(names)) else None
     if frame is None:
         rows = [row for _, row in records(_decoded(data), separator)][1:]

@@ -84,16 +84,14 @@ def _target(path: str | os.PathLike[str]) -> Path:
     name = source_name(path)
     try:
         target = Path(os.path.realpath(path))
-        if target.is_dir():
-            raise TableError(f"{name}: is a directory; name a file in it")
-        exists, folder = target.exists(), target.parent.is_dir()
+        exists, is_folder, has_folder = target.exists(), target.is_dir(), target.parent.is_dir()
     except (OSError, ValueError) as error:
-        if isinstance(error, TableError):
-            raise
         raise _cannot(path, error) from None
+    if is_folder:
+        raise TableError(f"{name}: is a directory; name a file in it")
     if exists and not target.is_file():
         raise TableError(f"{name}: is not a regular file, and cannot be replaced; name another one")
-    if not folder:
+    if not has_folder:
         raise TableError(f"{name}: there is no folder {shown(str(target.parent))}; create it or name another one")
     if exists and not os.access(target, os.W_OK):
         raise TableError(f"{name}: is write-protected; change its permissions or name another file")
