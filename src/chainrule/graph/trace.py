@@ -226,7 +226,7 @@ def as_recordable(value: Any, what: str = "argument", dtype: Any = None) -> np.n
     TraceError
         For complex numbers, text and objects.
     """
-    array = np.array(value, dtype=dtype)
+    array = np.array(value, dtype=dtype, order="C")
     dtype = array.dtype
     if dtype in _RECORDABLE:
         return array
