@@ -150,7 +150,7 @@ def test_numeric_target_with_interval_and_quantiles(tmp_path, capsys):
 
 
 def test_vector_of_binary_targets(tmp_path, capsys):
-    rng, frame = simulated()
+    _, frame = simulated()
     a, b = frame["a"].to_numpy(), frame["b"].to_numpy()
     frame = frame.with_columns(u=(a + b > 0).astype(int), v=np.where(a > 0.3, "yes", "no"))
     data, model = write(tmp_path, frame), tmp_path / "m.chainrule"
@@ -215,7 +215,11 @@ def test_quantile_output(tmp_path):
         ("a,y\n", [], ["data.csv", "header"]),
         ("a,b\n1,2\n3,4\n", [], ["'y'", "a"]),
         ("a,y\n" + "1,x\n" * 30, [], ["'y'", "one"]),
-        ("a,y\n" + "".join(f"{k},{k % 2}\n" for k in range(30)) + "31,\n", [], ["'y'", "row 31", "--drop-missing-target"]),
+        (
+            "a,y\n" + "".join(f"{k},{k % 2}\n" for k in range(30)) + "31,\n",
+            [],
+            ["'y'", "row 31", "--drop-missing-target"],
+        ),
         ("a,y\n" + "".join(f"{k},{k * 1.5}\n" for k in range(30)) + "inf,3\n", [], ["'a'", "row 31", "infinite"]),
         ("a,y\n" + "".join(f"{k}.5,{k * 1.5}\n" for k in range(40)) + "oops,3\n", [], ["'a'", "row 41", "'oops'"]),
         ("a,y\n" + "1,2\n" * 10 + "1,2,3\n", [], ["data.csv", "line 12"]),

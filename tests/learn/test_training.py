@@ -31,7 +31,7 @@ def test_the_step_is_one_well_formed_graph():
     network = cr.Network([cr.Dense(4), cr.BatchNorm(), cr.Dropout(0.2)], cr.GaussianMixture(2))
     step = training_step(network, Adam(), 3, 1, 8, penalties=(L2(0.1), L1(0.1), GroupL1(0.1)))
     check(step.graph)
-    assert list(step.carry)[0] == "theta"
+    assert next(iter(step.carry)) == "theta"
     assert step.carry["theta"].dtype == np.float32
     assert {"l1", "l2", "group_l1", "seed"} <= set(step.hyper)
     inputs = [step.graph.nodes[i].type for i in step.graph.inputs]

@@ -4,7 +4,8 @@ Tensors can be read by any safetensors reader; the description is data over clos
 column kinds), so loading runs no code and needs none of the user's. Layout::
 
     8 bytes   length of the header
-    header    JSON: tensors' dtypes, shapes and places; __metadata__: format, version, model (JSON text), sha256
+    header    JSON: tensors' dtypes, shapes and places; __metadata__.chainrule: JSON text of an object with
+              format, version, sha256 and model (JSON text again, the description)
     tensors   raw little-endian numbers
 
 The checksum covers the description and every tensor's bytes. Files are written beside the target and renamed, so a
@@ -54,8 +55,9 @@ def write_model_file(path: str | os.PathLike[str], description: Mapping[str, Any
     """
     arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     text = json.dumps(description, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    metadata = {"format": FORMAT, "version": str(VERSION), "model": text, "sha256": _checksum(text, arrays)}
-    write_atomically(path, save_safetensors(arrays, metadata))
+    envelope = {"format": FORMAT, "version": VERSION, "sha256": _checksum(text, arrays), "model": text}
+    # one entry, since safetensors writes several in any order, and equal models shall have equal bytes
+    write_atomically(path, save_safetensors(arrays, {"chainrule": json.dumps(envelope, ensure_ascii=False)}))
 
 
 def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -73,11 +75,11 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     """
     name = os.fspath(path)
     blob = _read(path)
-    metadata = _metadata(name, blob)
+    metadata = _envelope(name, blob)
     if metadata.get("format") != FORMAT:
         raise ModelFileError(f"{name}: is not a chainrule model file; {_HELP}")
     version = metadata.get("version")
-    if version != str(VERSION):
+    if version != VERSION:
         raise ModelFileError(
             f"{name}: has format version {version!r}, this chainrule reads version {VERSION}; "
             "use the chainrule version that wrote it, or train the model again"
@@ -93,7 +95,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
         raise ModelFileError(f"{name}: the checksum does not match, the file was damaged or changed; {_HELP}")
     try:
         description = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFileError(f"{name}: the description is not valid JSON ({_one_line(error)}); {_HELP}") from None
     if not isinstance(description, dict):
         raise ModelFileError(f"{name}: the description is not an object; {_HELP}")
@@ -169,7 +171,7 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise ModelFileError(f"{os.fspath(path)}: cannot be read ({error.strerror}); check its permissions") from None
 
 
-def _metadata(name: str, blob: bytes) -> dict[str, Any]:
+def _envelope(name: str, blob: bytes) -> dict[str, Any]:
     if blob[:2] in (b"\x80\x04", b"\x80\x05", b"\x80\x03"):
         raise ModelFileError(f"{name}: is a pickle, which can run code when loaded; chainrule only reads its own files")
     if len(blob) < 8:
@@ -179,12 +181,12 @@ def _metadata(name: str, blob: bytes) -> dict[str, Any]:
         raise ModelFileError(f"{name}: is truncated, or not a chainrule model file; {_HELP}")
     try:
         header = msgspec.json.decode(blob[8 : 8 + length])
-    except (msgspec.DecodeError, RecursionError):
+        envelope = msgspec.json.decode(header["__metadata__"]["chainrule"])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         raise ModelFileError(f"{name}: is damaged, or not a chainrule model file; {_HELP}") from None
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    if not isinstance(metadata, dict):
-        raise ModelFileError(f"{name}: is not a chainrule model file; {_HELP}")
-    return metadata
+    if not isinstance(envelope, dict):
+        raise ModelFileError(f"{name}: is damaged, or not a chainrule model file; {_HELP}")
+    return envelope
 
 
 def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:

@@ -1,0 +1,118 @@
+"""Linear and logistic regression against scikit-learn's solvers, to solver precision."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.linear_model import ElasticNet, Lasso, Ridge
+from sklearn.linear_model import LinearRegression as Ordinary
+from sklearn.linear_model import LogisticRegression as Logistic
+
+import chainrule as cr
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    return X * np.geomspace(0.01, 100, 10) + 3, y  # columns of very different units
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({}, lambda n: Ordinary()),
+        ({"l2": 1e-3}, lambda n: Ridge(alpha=1e-3 * n, solver="svd")),
+        ({"l2": 10.0}, lambda n: Ridge(alpha=10 * n, solver="svd")),
+        ({"l1": 0.5}, lambda n: Lasso(alpha=0.5, tol=1e-14, max_iter=10**6)),
+        ({"l1": 20.0}, lambda n: Lasso(alpha=20.0, tol=1e-14, max_iter=10**6)),
+        ({"l1": 0.4, "l2": 0.6}, lambda n: ElasticNet(alpha=1.0, l1_ratio=0.4, tol=1e-14, max_iter=10**6)),
+        ({"l2": 0.1, "fit_intercept": False}, lambda n: Ridge(alpha=0.1 * n, solver="svd", fit_intercept=False)),
+    ],
+    ids=["ordinary", "ridge", "strong ridge", "lasso", "strong lasso", "elastic net", "no intercept"],
+)
+def test_linear_regression(diabetes, ours, theirs):
+    X, y = diabetes
+    a, b = cr.LinearRegression(**ours).fit(X, y), theirs(len(y)).fit(X, y)
+    scale = X.std(axis=0)
+    np.testing.assert_allclose(a.coef_ * scale, b.coef_ * scale, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(a.predict(X), b.predict(X), rtol=1e-6)
+    np.testing.assert_array_equal(a.coef_ == 0, b.coef_ == 0)
+
+    def objective(m):
+        penalty = ours.get("l1", 0) * np.abs(m.coef_).sum() + ours.get("l2", 0) / 2 * (m.coef_**2).sum()
+        return 0.5 * np.mean((y - m.predict(X)) ** 2) + penalty
+
+    assert objective(a) <= objective(b) * (1 + 1e-8)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1e-1])
+@pytest.mark.parametrize("load", [load_breast_cancer, load_iris, load_wine])
+def test_logistic_regression_l2(load, strength):
+    X, y = load(return_X_y=True)
+    X = X / X.std(axis=0)
+    a = cr.LogisticRegression(l2=strength).fit(X, y)
+    b = Logistic(C=1 / (strength * len(y)), tol=1e-12, max_iter=10**5, solver="newton-cholesky").fit(X, y)
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(a.predict_proba(X), b.predict_proba(X), atol=1e-6)
+
+
+def test_logistic_regression_l1_is_optimal():
+    """The subgradient conditions of the L1 problem, and the same objective as scikit-learn's SAGA."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    n, strength = len(y), 0.02
+    a = cr.LogisticRegression(l1=strength, l2=0.0).fit(X, y)
+    residual = X.T @ (a.predict_proba(X)[:, 1] - y) / n
+    w = a.coef_[0]
+    assert 3 < (w == 0).sum() < 30
+    assert (np.abs(residual[w == 0]) <= strength + 1e-8).all()
+    np.testing.assert_allclose(residual[w != 0], -strength * np.sign(w[w != 0]), atol=1e-8)
+    assert abs(np.mean(a.predict_proba(X)[:, 1] - y)) < 1e-8
+    b = Logistic(C=1 / (strength * n), l1_ratio=1.0, solver="saga", tol=1e-9, max_iter=10**5).fit(X, y)
+    np.testing.assert_allclose(w, b.coef_[0], atol=1e-5)
+
+
+def test_gradient_of_the_logistic_loss_is_the_textbook_one():
+    """∇NLL = -Σ (y - σ(θᵀx)) x."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = X / X.std(axis=0)
+    theta = np.linspace(-0.1, 0.1, X.shape[1])
+    gradient = cr.grad(lambda t: np.sum(np.logaddexp(0, X @ t) - y * (X @ t)))(theta)
+    np.testing.assert_allclose(gradient, -X.T @ (y - 1 / (1 + np.exp(-X @ theta))), rtol=1e-10)
+
+
+def test_weights_are_repetitions(diabetes):
+    X, y = diabetes
+    w = np.random.default_rng(0).integers(0, 4, size=len(y))
+    weighted = cr.LinearRegression(l1=0.1, l2=0.1).fit(X, y, sample_weight=w)
+    repeated = cr.LinearRegression(l1=0.1, l2=0.1).fit(np.repeat(X, w, axis=0), np.repeat(y, w))
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-7, atol=1e-9)
+
+
+def test_several_targets(diabetes):
+    X, y = diabetes
+    Y = np.stack([y, 1000 * y + X[:, 0]], axis=1)
+    a, b = cr.LinearRegression(l2=0.01).fit(X, Y), Ridge(alpha=0.01 * len(y), solver="svd").fit(X, Y)
+    np.testing.assert_allclose(a.coef_, b.coef_, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(a.intercept_, b.intercept_, rtol=1e-6)
+
+
+def test_constant_variance_is_that_of_the_residuals(diabetes):
+    X, y = diabetes
+    model = cr.LinearRegression().fit(X, y)
+    residual = y - model.predict(X)
+    np.testing.assert_allclose(model.predict_dist(X).std(), np.sqrt(np.mean(residual**2)), rtol=1e-6)
+
+
+def test_standardize_penalises_standardised_weights(diabetes):
+    """As in glmnet: the solution does not depend on the columns' units."""
+    X, y = diabetes
+    one = cr.LinearRegression(l1=0.05, standardize=True).fit(X, y)
+    other = cr.LinearRegression(l1=0.05, standardize=True).fit(X * 7.0, y)
+    np.testing.assert_allclose(one.coef_, 7 * other.coef_, rtol=1e-7)
+
+
+def test_separable_classes_without_penalty_do_not_crash():
+    X = np.array([[-2.0], [-1], [1], [2]])
+    model = cr.LogisticRegression(l2=0.0).fit(X, [0, 0, 1, 1])
+    assert model.score(X, [0, 0, 1, 1]) == 1.0
+    assert np.isfinite(model.coef_).all()

@@ -1,0 +1,29 @@
+"""scikit-learn's own checks of estimators."""
+
+import warnings
+
+import pytest
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import chainrule as cr
+
+ESTIMATORS = [
+    cr.FeedForwardClassifier(max_iter=50),
+    cr.FeedForwardRegressor(max_iter=50),
+    cr.LogisticRegression(),
+    cr.LinearRegression(),
+]
+
+
+def checks():
+    for estimator in ESTIMATORS:
+        for made, check in estimator_checks_generator(estimator):
+            name = getattr(check, "func", check).__name__
+            yield pytest.param(made, check, id=f"{type(estimator).__name__}-{name}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), checks())
+def test_check(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the checks' own data warn, as scikit-learn's runner lets them
+        check(estimator)
