@@ -100,8 +100,8 @@ def test_logsumexp_range(values: Any, total: float, shares: Any, dtype: str) -> 
 
 
 def test_logsumexp_weights() -> None:
-    f = lambda a, b: sp.logsumexp(a, b=b)
-    value, (da, db) = cr.value_and_grad(f, (0, 1))(np.array([1000.0, 1.0]), np.array([0.0, 2.0]))
+    both = cr.value_and_grad(lambda a, b: sp.logsumexp(a, b=b), (0, 1))
+    value, (da, db) = both(np.array([1000.0, 1.0]), np.array([0.0, 2.0]))
     assert value == pytest.approx(1.0 + np.log(2.0))
     np.testing.assert_allclose(da, [0.0, 1.0])
     assert db[1] == pytest.approx(0.5)
@@ -158,10 +158,7 @@ def test_determinant_of_singular_matrices(n: int) -> None:
     a = rng.normal(size=(n, n))
     a[-1] = a[0] if n > 1 else 0.0
     expected = np.array(
-        [
-            [(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a, i, 0), j, 1)) for j in range(n)]
-            for i in range(n)
-        ]
+        [[(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a, i, 0), j, 1)) for j in range(n)] for i in range(n)]
     )
     np.testing.assert_allclose(cr.grad(np.linalg.det)(a), expected, rtol=1e-12, atol=1e-12)
     if n == 3:  # the determinant is linear in each element: no pure second derivatives, and none of rank one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_random_subscripts(block: int) -> None:
     rng = np.random.default_rng(block)
     for _ in range(60):
         subscripts, operands = random_einsum(rng)
-        f = lambda *xs, s=subscripts: np.einsum(s, *xs)
+        f = partial(np.einsum, subscripts)
         try:
             expected = f(*operands)
         except ValueError:  # an axis of length 1 against itself in one term, and the like
@@ -78,7 +79,10 @@ def test_random_subscripts(block: int) -> None:
 def test_lists_instead_of_letters(arguments: Any) -> None:
     a, b = np.random.default_rng(0).normal(size=(2, 3, 3))
     out = arguments[2:]
-    f = lambda a, b: np.einsum(a, arguments[0], b, arguments[1], *out)
+
+    def f(a: Any, b: Any) -> Any:
+        return np.einsum(a, arguments[0], b, arguments[1], *out)
+
     np.testing.assert_allclose(cr.trace(f, a, b)(a, b), f(a, b))
 
 

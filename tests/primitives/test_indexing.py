@@ -72,7 +72,9 @@ def compare(x: np.ndarray, key: Any) -> None:
 def test_random_keys(block: int) -> None:
     rng = np.random.default_rng(block)
     for _ in range(75):
-        shape = tuple(int(s) for s in rng.choice([0, 1, 2, 3, 5], p=[0.05, 0.15, 0.3, 0.3, 0.2], size=rng.integers(1, 5)))
+        shape = tuple(
+            int(s) for s in rng.choice([0, 1, 2, 3, 5], p=[0.05, 0.15, 0.3, 0.3, 0.2], size=rng.integers(1, 5))
+        )
         compare(rng.normal(size=shape), random_key(rng, shape))
 
 
@@ -92,9 +94,8 @@ def test_traced_indices_from_shapes() -> None:
     x = np.arange(12.0).reshape(3, 4)
     rows, column = np.array([2, 0, -1]), np.array(1)
     for key in (lambda r, c: (r,), lambda r, c: (r, c), lambda r, c: (slice(None), c), lambda r, c: (c, r)):
-        f = lambda x, r, c, key=key: x[key(r, c)]
-        graph = cr.trace(f, *map(ArrayType.of, (x, rows, column)))
-        np.testing.assert_array_equal(graph(x, rows, column), f(x, rows, column))
+        graph = cr.trace(lambda x, r, c, key=key: x[key(r, c)], *map(ArrayType.of, (x, rows, column)))
+        np.testing.assert_array_equal(graph(x, rows, column), x[key(rows, column)])
 
 
 def test_scalar_and_iteration() -> None:

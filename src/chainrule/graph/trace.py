@@ -57,7 +57,7 @@ class Recorder:
         """Append a node."""
         if not self.open:
             raise TraceError(
-                f"{primitive.name} was applied to a traced value after its trace ended; return values from the traced "
+                f"a traced value was used after its trace ended (in {primitive.name}); return values from the traced "
                 "function instead of storing them outside"
             )
         self.nodes.append(Node(primitive, inputs, params, type, name))

@@ -194,11 +194,11 @@ class Traced(NDArrayOperatorsMixin):
         return bool(self._known("bool() (if, while, and, or, not)"))
 
     def __float__(self) -> float:
-        number = float(self._known("float() (or a function of the math module)"))
+        number = float(self._known("float() (or a function of the math module, or writing into an array)"))
         if self.type.is_float:
             warnings.warn(
-                "float() of a traced value leaves the graph: whatever is computed from it counts as a constant; "
-                "use NumPy functions to keep derivatives, or .value to read the number",
+                "float() of a traced value (or math.f(x), or writing it into an array) leaves the graph: whatever is "
+                "computed from it counts as a constant; use NumPy functions to keep derivatives, .value for numbers",
                 stacklevel=2,
             )
         return number
