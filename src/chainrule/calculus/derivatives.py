@@ -1,6 +1,8 @@
 """Derivatives of plain NumPy functions: gradient, products with the Jacobian from both sides, Jacobian, Hessian.
 
-Every one is a function transformation that nests with every other, and with itself.
+Every one is a function transformation that nests with every other, and with itself. Arguments and results may be
+nested tuples, lists and dicts of arrays. Results are arrays of their own, NumPy scalars where there are no axes.
+Numbers and arrays of integers by which is differentiated are taken as float64.
 """
 
 from __future__ import annotations
@@ -12,61 +14,61 @@ from typing import Any
 import numpy as np
 
 import chainrule.primitives  # noqa: F401  fills the dispatch tables
-from chainrule.calculus import sweeps
-from chainrule.errors import DifferentiationError, GraphError, TraceError
-from chainrule.graph.trace import Recorder, Traced, apply, argument_names, as_recordable, inline, recording
-from chainrule.graph.tree import TreeShape, flatten, tree_map
-from chainrule.graph.types import ArrayType
-from chainrule.primitives.elementwise import IDENTITY, convert
-
-Argnums = int | Sequence[int]
+from chainrule.calculus.point import Argnums, Point, nest_like, positions
+from chainrule.errors import TraceError
+from chainrule.graph.interpret import as_result
+from chainrule.graph.trace import Traced, recording
+from chainrule.graph.tree import flatten
 
 
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """Value of f and its pullback, the vector-Jacobian product ``ȳ ↦ (∂y/∂x)ᵀ ȳ``.
+    """Value of f and its pullback, the vector-Jacobian product ``ȳ ↦ (∂y/∂x)ᵀ ȳ``, in reverse mode.
 
     Parameters
     ----------
     f : callable
         Of arrays in nested containers; returns arrays in nested containers.
     *args
-        Where to evaluate.
+        Where to evaluate. All of them are variables; what is to be held fixed goes into f.
 
     Returns
     -------
     value
     pullback : callable
-        Takes a cotangent nested like the value, returns a tuple of cotangents nested like ``args``.
+        Takes a cotangent nested like the value, returns a tuple of cotangents nested like ``args``. It may be called
+        any number of times, later, inside other transformations and from several threads.
+
+    Raises
+    ------
+    DifferentiationError
+        If f uses an operation without derivative.
 
     Examples
     --------
     >>> import numpy as np, chainrule as cr
-    >>> value, pullback = cr.vjp(np.sin, 0.0)
-    >>> float(pullback(1.0)[0])
-    1.0
+    >>> value, pullback = cr.vjp(np.multiply, 2.0, 3.0)
+    >>> print(value, *pullback(1.0))
+    6.0 3.0 2.0
     """
     with recording() as recorder:
-        point = _Point(recorder, f, args, tuple(range(len(args))))
-        value = point.concrete(point.outputs)
-        result = point.output_tree.unflatten(value)
+        point = Point(recorder, f, args, tuple(range(len(args))))
+        value = point.output_tree.unflatten(point.concrete(point.outputs))
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         leaves, tree = flatten(cotangent)
         if tree != point.output_tree:
             raise TraceError(f"the cotangent is nested as {tree}, the value as {point.output_tree}")
-        elsewhere = next((x.recorder for x in leaves if isinstance(x, Traced) and x.recorder is not recorder), None)
-        if elsewhere is not None:  # the pullback itself is being traced: record f there and go backward there
-            return vjp(point.replay, *args)[1](cotangent)
-        with _reopened(recorder):
-            seeds = [_like(recorder, seed, out, "cotangent") for seed, out in zip(leaves, point.outputs, strict=True)]
-            grads = point.backward(seeds)
-            return point.arguments_tree.unflatten(point.concrete(grads))
+        if any(isinstance(x, Traced) and x.recorder is not recorder for x in leaves):
+            return vjp(point.replay, *args)[1](cotangent)  # traced itself: record f there and go backward there
+        with point.revisited():
+            seeds = [point.seed(s, out, "cotangent") for s, out in zip(leaves, point.outputs, strict=True)]
+            return point.arguments_tree.unflatten(point.backward(seeds))
 
-    return result, pullback
+    return value, pullback
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """Value of f and its directional derivative, the Jacobian-vector product ``ẋ ↦ ∂y/∂x ẋ``, in forward mode.
+    """Value of f and its directional derivative, the Jacobian-vector product ``∂y/∂x ẋ``, in forward mode.
 
     Parameters
     ----------
@@ -78,19 +80,28 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     -------
     value, tangent
         Both nested as f returns them.
+
+    Raises
+    ------
+    DifferentiationError
+        If f uses an operation without derivative.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> print(*cr.jvp(np.multiply, (2.0, 3.0), (1.0, 0.5)))
+    6.0 4.0
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise TraceError("jvp(f, primals, tangents) takes a tuple of arguments and a tuple of tangents")
     with recording() as recorder:
-        point = _Point(recorder, f, tuple(primals), tuple(range(len(primals))))
+        point = Point(recorder, f, tuple(primals), tuple(range(len(primals))))
         leaves, tree = flatten(tuple(tangents))
         if tree != point.arguments_tree:
             raise TraceError(f"tangents are nested as {tree}, the primals as {point.arguments_tree}")
-        seeds = [_like(recorder, t, x, "tangent") for t, x in zip(leaves, point.variables, strict=True)]
-        pushed = sweeps.forward(recorder, point.variables, seeds, point.outputs)
-        zeros = [_or_zero(recorder, t, out) for t, out in zip(pushed, point.outputs, strict=True)]
+        seeds = [point.seed(t, x, "tangent") for t, x in zip(leaves, point.variables, strict=True)]
         unflatten = point.output_tree.unflatten
-        return unflatten(point.concrete(point.outputs)), unflatten(point.concrete(zeros))
+        return unflatten(point.concrete(point.outputs)), unflatten(point.forward(seeds))
 
 
 def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
@@ -106,22 +117,27 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[...,
     Returns
     -------
     callable
-        ``(value, gradient)``, the gradient nested like the argument (a tuple of them for several ``argnums``).
+        Takes f's arguments, returns ``(value, gradient)``, the gradient nested like the argument (a tuple of them for
+        a sequence of ``argnums``).
 
     Raises
     ------
     DifferentiationError
         If f returns something else than one number, or uses an operation without derivative.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> cr.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
     """
 
     @wraps(f)
     def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         with recording() as recorder:
-            point = _Point(recorder, f, args, _positions(argnums, len(args)), kwargs)
-            value, grads = point.scalar_gradient()
-            result = point.concrete([value])[0]
-            gradient = point.arguments_tree.unflatten(point.concrete(grads))
-        return result, gradient if isinstance(argnums, (tuple, list)) else gradient[0]
+            point = Point(recorder, f, args, positions(argnums, len(args)), kwargs)
+            value, grads = point.gradient()
+            return value, nest_like(argnums, point.arguments_tree, grads)
 
     return value_and_gradient
 
@@ -132,21 +148,29 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     Parameters
     ----------
     f : callable
-        Returns one number.
+        Returns one number (a scalar, or an array of one element).
     argnums : int or sequence of int
+        With respect to which positional arguments; each may be a nested container.
 
     Returns
     -------
     callable
         Takes f's arguments, returns the gradient nested like the argument it is taken by.
 
+    Raises
+    ------
+    DifferentiationError
+        If f returns something else than one number, or uses an operation without derivative.
+
     Examples
     --------
     >>> import numpy as np, chainrule as cr
-    >>> float(cr.grad(np.tanh)(0.0))
+    >>> print(cr.grad(np.tanh)(0.0))
     1.0
-    >>> float(cr.grad(cr.grad(lambda x: x**3))(2.0))
+    >>> print(cr.grad(cr.grad(lambda x: x**3))(2.0))
     12.0
+    >>> cr.grad(lambda w: np.sum(w["a"] * w["b"]))({"a": np.array([1.0, 2.0]), "b": 3.0})
+    {'a': array([3., 3.]), 'b': np.float64(3.0)}
     """
     both = value_and_grad(f, argnums)
 
@@ -168,29 +192,45 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     Returns
     -------
     callable
-        For one output array of shape ``o`` and one argument of shape ``i`` the array ``∂y/∂x`` of shape ``o + i``;
-        outputs and arguments in containers give containers of such arrays, outputs outside, arguments inside.
-        Columns are computed in forward mode, or rows in reverse mode, whichever are fewer.
+        For one output array of shape ``o`` and one argument of shape ``i`` the array ``∂y/∂x`` of shape ``o + i``, of
+        the argument's dtype; outputs and arguments in containers give containers of such arrays, outputs outside,
+        arguments inside. Columns are computed in forward mode, or rows in reverse mode where those are fewer.
+
+    Raises
+    ------
+    DifferentiationError
+        If f uses an operation without derivative.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> cr.jacobian(lambda x: x[:2] * x[2])(np.array([1.0, 2.0, 3.0]))
+    array([[3., 0., 1.],
+           [0., 3., 2.]])
     """
 
     @wraps(f)
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         with recording() as recorder:
-            point = _Point(recorder, f, args, _positions(argnums, len(args)), kwargs)
-            blocks = _jacobian_blocks(recorder, point)
-            rows = []
-            for row in blocks:
-                nested = point.arguments_tree.unflatten(point.concrete(row))
-                rows.append(nested if isinstance(argnums, (tuple, list)) else nested[0])
+            point = Point(recorder, f, args, positions(argnums, len(args)), kwargs)
+            blocks = _by_columns(point) if _fewer_columns(point) else _by_rows(point)
+            rows = [nest_like(argnums, point.arguments_tree, row) for row in blocks]
             return point.output_tree.unflatten(rows)
 
     return jacobian_of
 
 
-def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """Make the Hessian function of f, which returns one number: forward over reverse.
 
     For an argument of shape ``i`` the result has shape ``i + i``; containers give containers of containers.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> cr.hessian(lambda x: x[0] ** 2 * x[1])(np.array([3.0, 5.0]))
+    array([[10.,  6.],
+           [ 6.,  0.]])
     """
     return jacobian(grad(f, argnums), argnums)
 
@@ -204,173 +244,67 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
         Of one argument (which may be nested); returns one number.
     x, v
         Point and direction, nested alike.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> cr.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
     """
     return jvp(grad(f), (x,), (v,))[1]
 
 
-# -- how they work
+# -- Jacobians: a row of blocks per output, a block per variable
 
 
-class _Point:
-    """f recorded at given arguments: its variables, its outputs, and how both are nested."""
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        f: Callable[..., Any],
-        args: tuple[Any, ...],
-        argnums: tuple[int, ...],
-        kwargs: dict[str, Any] | None = None,
-    ) -> None:
-        self.recorder = recorder
-        chosen = tuple(args[k] for k in argnums)
-        leaves, self.arguments_tree = flatten(chosen)
-        self.nested = recorder.nested
-        _, whole_tree = flatten(args)
-        names = _names_of(f, args, argnums, whole_tree)
-        self.variables = [_variable(recorder, leaf, name) for leaf, name in zip(leaves, names, strict=True)]
-        replaced = dict(zip(argnums, self.arguments_tree.unflatten(self.variables), strict=True))
-        result = f(*(replaced.get(k, arg) for k, arg in enumerate(args)), **(kwargs or {}))
-        outputs, self.output_tree = flatten(result)
-        self.outputs = [recorder.lift(x) for x in outputs]
-
-    def replay(self, *args: Any) -> Any:
-        """What f computed, recorded again from the graph."""
-        leaves, _ = flatten(args)
-        graph = self.recorder.graph(self.variables, self.outputs, self.arguments_tree, self.output_tree)
-        return self.output_tree.unflatten(inline(graph, *leaves))
-
-    def concrete(self, values: Sequence[Any]) -> list[Any]:
-        """Arrays, unless this happens inside another trace."""
-        if self.nested:
-            return list(values)
-        return [np.array(v.value) if isinstance(v, Traced) else v for v in values]
-
-    def backward(self, seeds: Sequence[Any]) -> list[Any]:
-        grads = sweeps.backward(self.recorder, self.outputs, seeds, self.variables)
-        return [_or_zero(self.recorder, g, x) for g, x in zip(grads, self.variables, strict=True)]
-
-    def scalar_gradient(self) -> tuple[Traced, list[Any]]:
-        if len(self.outputs) != 1 or self.outputs[0].size != 1:
-            shapes = ", ".join(str(x.shape) for x in self.outputs) or "nothing"
-            raise DifferentiationError(
-                f"grad needs a function that returns one number, this one returns shape {shapes}; "
-                "sum it, or use cr.jacobian or cr.vjp"
-            )
-        value = self.outputs[0]
-        if not value.type.is_float:
-            raise DifferentiationError(f"grad needs a floating-point result, this function returns {value.dtype}")
-        seed = self.recorder.constant(np.ones(value.shape, value.dtype))
-        return value, self.backward([seed])
+def _fewer_columns(point: Point) -> bool:
+    return sum(x.size for x in point.variables) <= sum(y.size for y in point.outputs)
 
 
-def _names_of(f: Any, args: tuple[Any, ...], argnums: tuple[int, ...], tree: TreeShape) -> list[str]:
-    names = argument_names(f, tree)
-    result: list[str] = []
-    start = 0
-    spans = []
-    for child in tree.children:
-        spans.append((start, start + child.n_leaves))
-        start += child.n_leaves
-    for k in argnums:
-        result += names[slice(*spans[k])]
-    return result
+def _by_columns(point: Point) -> list[list[Any]]:
+    columns = [  # per variable, per element: the tangents of all outputs
+        [_sweep(point, point.forward, point.variables, k, unit) for unit in _units(x)]
+        for k, x in enumerate(point.variables)
+    ]
+    return [
+        [
+            _assemble(point, [tangents[j] for tangents in columns[k]], y.shape, x, axis=-1)
+            for k, x in enumerate(point.variables)
+        ]
+        for j, y in enumerate(point.outputs)
+    ]
 
 
-def _variable(recorder: Recorder, leaf: Any, name: str) -> Traced:
-    """A node of its own for an argument, so that only what is computed from *it* is differentiated."""
-    if isinstance(leaf, Traced):
-        if not leaf.type.is_float:
-            raise DifferentiationError(f"cannot differentiate with respect to {name}, which is {leaf.type}")
-        return apply(IDENTITY, recorder.lift(leaf))
-    array = as_recordable(leaf, name)
-    if array.dtype.kind != "f":
-        array = array.astype(np.float64)
-    if recorder.nested:
-        return apply(IDENTITY, recorder.constant(array))
-    return recorder.input(ArrayType.of(array), array, name)
+def _by_rows(point: Point) -> list[list[Any]]:
+    rows = [  # per output, per element: the cotangents of all variables
+        [_sweep(point, point.backward, point.outputs, j, unit) for unit in _units(y)]
+        for j, y in enumerate(point.outputs)
+    ]
+    return [
+        [
+            _assemble(point, [cotangents[k] for cotangents in rows[j]], y.shape, x, axis=0)
+            for k, x in enumerate(point.variables)
+        ]
+        for j, y in enumerate(point.outputs)
+    ]
 
 
-def _positions(argnums: Argnums, n_args: int) -> tuple[int, ...]:
-    positions = tuple(argnums) if isinstance(argnums, (tuple, list)) else (argnums,)
-    for k in positions:
-        if not isinstance(k, (int, np.integer)) or not -n_args <= k < n_args:
-            raise DifferentiationError(f"argnums={argnums}: the function was called with {n_args} positional arguments")
-    return tuple(int(k) % n_args for k in positions)
-
-
-def _like(recorder: Recorder, value: Any, target: Traced, what: str) -> Any:
-    """A (co)tangent as a traced value of its target's type."""
-    shape = np.shape(value)
-    if shape != target.shape:
-        raise GraphError(f"the {what} has shape {shape}, but the value it belongs to has shape {target.shape}")
-    return convert(value if isinstance(value, Traced) else recorder.lift(np.asarray(value)), target.dtype)
-
-
-def _or_zero(recorder: Recorder, value: Any, target: Traced) -> Traced:
-    return recorder.constant(np.zeros(target.shape, target.dtype)) if value is None else recorder.lift(value)
-
-
-def _jacobian_blocks(recorder: Recorder, point: _Point) -> list[list[Any]]:
-    """Row of blocks per output, a block per variable."""
-    n_rows = sum(y.size for y in point.outputs)
-    n_columns = sum(x.size for x in point.variables)
-    blocks = []
-    if n_columns < n_rows or not n_rows:
-        columns: list[list[Any]] = []  # per variable, per element: tangents of all outputs
-        for k, x in enumerate(point.variables):
-            for unit in _units(x):
-                tangents = [unit if j == k else None for j in range(len(point.variables))]
-                seeds = [None if t is None else recorder.constant(t) for t in tangents]
-                pushed = sweeps.forward(recorder, point.variables, seeds, point.outputs)
-                columns.append([_or_zero(recorder, t, y) for t, y in zip(pushed, point.outputs, strict=True)])
-        for j, y in enumerate(point.outputs):
-            row, start = [], 0
-            for x in point.variables:
-                each = [column[j] for column in columns[start : start + x.size]]
-                start += x.size
-                row.append(_assemble(recorder, each, y.shape, x.shape, y.dtype, last=True))
-            blocks.append(row)
-        return blocks
-    for k, y in enumerate(point.outputs):
-        rows = []
-        for unit in _units(y):
-            seeds = [recorder.constant(unit) if j == k else None for j in range(len(point.outputs))]
-            rows.append(point.backward(seeds))
-        blocks.append(
-            [
-                _assemble(recorder, [row[j] for row in rows], y.shape, x.shape, x.dtype, last=False)
-                for j, x in enumerate(point.variables)
-            ]
-        )
-    return blocks
+def _sweep(point: Point, sweep: Callable[..., list[Any]], seeded: Sequence[Traced], k: int, unit: Any) -> list[Any]:
+    """One sweep from a unit vector in the k-th place, zero elsewhere."""
+    with point.revisited():
+        return sweep([point.recorder.constant(unit) if i == k else None for i in range(len(seeded))])
 
 
 def _units(x: Traced) -> list[np.ndarray]:
     return [row.reshape(x.shape) for row in np.eye(x.size, dtype=x.dtype)]
 
 
-def _assemble(
-    recorder: Recorder, parts: list[Any], out: tuple[int, ...], into: tuple[int, ...], dtype: Any, last: bool
-) -> Any:
+def _assemble(point: Point, parts: list[Any], shape: tuple[int, ...], x: Traced, axis: int) -> Any:
+    """A block of the Jacobian from its rows (axis 0) or columns (axis -1)."""
     if not parts:
-        return recorder.constant(np.zeros(out + into, dtype))
-    stacked = np.stack(parts, axis=-1 if last else 0)
-    return np.reshape(stacked, out + into)
+        return point.concrete([point.recorder.constant(np.zeros(shape + x.shape, x.dtype))])[0]
+    block = np.reshape(np.stack(parts, axis=axis), shape + x.shape).astype(x.dtype)
+    return block if point.nested else as_result(block)
 
 
-class _reopened:
-    """Record again into a recording whose ``with`` block has ended: a pullback may be called later."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-
-    def __enter__(self) -> None:
-        self.was_open = self.recorder.open
-        self.recorder.open = True
-
-    def __exit__(self, *error: object) -> None:
-        self.recorder.open = self.was_open
-
-
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "tree_map", "value_and_grad", "vjp"]
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]

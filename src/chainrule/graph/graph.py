@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import GraphError
-from chainrule.graph.interpret import program
+from chainrule.graph.interpret import as_result, program
 from chainrule.graph.primitive import PRIMITIVES, Primitive
 from chainrule.graph.tree import LEAF, TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
@@ -41,6 +41,9 @@ class Node:
     params: Mapping[str, Any]
     type: ArrayType
     name: str | None = None
+
+    def __reduce__(self) -> Any:
+        return Node, (self.primitive, self.inputs, dict(self.params), self.type, self.name)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -94,6 +97,10 @@ class Graph:
     def __call__(self, *args: Any) -> Any:
         """Run the graph with NumPy on arguments nested like those it was traced with.
 
+        Returns
+        -------
+        Arrays of their own, nested like the traced function's result; NumPy scalars where there are no axes.
+
         Raises
         ------
         GraphError
@@ -103,19 +110,22 @@ class Graph:
         if tree != self.input_tree:
             raise GraphError(f"{self.name} takes arguments nested as {self.input_tree}, got {tree}")
         results = self.run(*(self.as_input(k, leaf) for k, leaf in enumerate(leaves)))
-        return self.output_tree.unflatten(results)
+        return self.output_tree.unflatten(map(as_result, results))
 
     def as_input(self, k: int, value: Any) -> np.ndarray:
-        """Input ``k`` as an array of the dtype the graph expects; its shape must be the graph's."""
+        """Input ``k`` as a row-major array of the dtype the graph expects; its shape must be the graph's."""
         expected = self.nodes[self.inputs[k]].type
-        array = np.asarray(value, dtype=expected.dtype)
+        array = np.asarray(value, dtype=expected.dtype, order="C")
         if array.shape != expected.shape:
             name = self.node_names[self.inputs[k]]
             raise GraphError(f"{self.name}: input {name} must have shape {expected.shape}, got {array.shape}")
         return array
 
     def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        """Run the graph with NumPy on a flat list of inputs of the right types; the flat list of outputs."""
+        """Run the graph with NumPy on a flat list of inputs of the right types; the flat list of outputs.
+
+        Nothing is checked, converted or copied: outputs may share memory with inputs and constants.
+        """
         return self._program(inputs)
 
     @cached_property

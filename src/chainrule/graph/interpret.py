@@ -50,6 +50,12 @@ def program(graph: Graph) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
     return run
 
 
+def as_result(value: Any) -> Any:
+    """A value as NumPy's own functions return it: an array of its own, or a scalar where it has no axes."""
+    copy = np.array(value)
+    return copy if copy.ndim else copy[()]
+
+
 def walk(graph: Graph, arguments: Sequence[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
     """Run a graph and hand out every node's position and value, in order: forward propagation one step at a time."""
     values: list[Any] = [None] * len(graph.nodes)
