@@ -66,13 +66,20 @@ def emit_nest(
 
 
 @dataclass
+class _Entry:
+    """The block that leads into a loop: what does not change in the loop goes there."""
+
+    block: ir.Block
+
+
+@dataclass
 class _Frame:
     """One iteration of one loop, and what is known in it."""
 
     axis: int | None
     index: ir.Value | None
     mask: ir.Constant | None = None
-    before: ir.Block | None = None  # the block that leads into the loop; None: written out, there is no loop
+    entry: _Entry | None = None  # None: written out, there is no loop
     values: dict[Any, ir.Value] = field(default_factory=dict)
 
 
@@ -132,9 +139,9 @@ class _Emitter:
         for k in begun:
             self.begin(k, turns)
 
-        def body(index: ir.Value, turn: int, mask: ir.Constant | None, before: ir.Block | None) -> None:
+        def body(index: ir.Value, turn: int, mask: ir.Constant | None, entry: _Entry | None) -> None:
             self.turn = turn
-            self.frames.append(_Frame(axis, index, mask, before))
+            self.frames.append(_Frame(axis, index, mask, entry))
             self.level(group, depth + 1)
             self.frames.pop()
 
@@ -158,10 +165,10 @@ class _Emitter:
             for i in range(count):
                 body(code.index(start + i * step), i % turns, mask, None)
             return
-        before = self.builder.block
+        entry = _Entry(self.builder.block)
         with code.loop(self.builder, start, stop, step * turns) as index:
             for turn in range(turns):
-                body(code.add(self.builder, index, turn * step), turn, mask, before)
+                body(code.add(self.builder, index, turn * step), turn, mask, entry)
 
     # -- results
 
@@ -300,14 +307,22 @@ class _Emitter:
     @contextmanager
     def _at(self, level: int) -> Iterator[None]:
         """Stand where a frame's code goes on: before the first loop opened inside it."""
-        before = next((f.before for f in self.frames[level + 1 :] if f.before is not None), None)
-        if before is None:
+        entry = next((f.entry for f in self.frames[level + 1 :] if f.entry is not None), None)
+        if entry is None:
             yield
             return
-        here = self.builder.block
-        self.builder.position_before(before.terminator)
-        inner, self.frames = self.frames, self.frames[: level + 1]
+        here, (inner, self.frames) = self.builder.block, (self.frames, self.frames[: level + 1])
+        block = entry.block
+        jump = block.instructions.pop()
+        block.terminator = None
+        self.builder.position_at_end(block)
         yield
+        entry.block = self.builder.block  # another one, if what was emitted has branches
+        entry.block.instructions.append(jump)
+        entry.block.terminator = jump
+        for phi in jump.operands[0].instructions:
+            if isinstance(phi, ir.PhiInstr):
+                phi.incomings = [(v, entry.block if b is block else b) for v, b in phi.incomings]
         self.frames = inner
         self.builder.position_at_end(here)
 

@@ -125,7 +125,7 @@ class _Lowering:
     def reachable(self, position: int) -> Place:
         """Where a term can be read in memory: its own place or, of a view, strides over what it views."""
         term = self.terms[position]
-        if position not in self.done and term.kind == "view":
+        if position not in self.done and term.kind == "view" and term.size:
             source = self.reachable(term.args[0])
             index, extents = counters(term.shape)
             try:
