@@ -192,7 +192,7 @@ def test_two_numeric_targets(tmp_path):
 
 def test_quantile_output(tmp_path):
     rng, frame = simulated(1500)
-    frame = frame.with_columns(t=frame["a"].to_numpy() + rng.exponential(size=1500))
+    frame = frame.with_columns(t=frame["a"].to_numpy() + rng.normal(size=1500))
     data, model = write(tmp_path, frame), tmp_path / "m.chainrule"
     output = ["--output", "quantile:0.1,0.5,0.9", "--epochs", "80"]
     assert run(["fit", str(data), "--target", "t", "--model", str(model), "-q", *output]) == 0

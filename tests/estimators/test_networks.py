@@ -22,16 +22,15 @@ def bishop(n, seed):
 
 
 def test_inverse_problem_needs_a_mixture():
-    X, t = bishop(4000, 0)
+    X, t = bishop(5000, 0)
     X_test, t_test = bishop(20000, 1)
 
     def nll(output):
-        model = cr.FeedForwardRegressor(
-            (50,), output=output, batch_size=64, learning_rate_init=5e-3, l2=0.0, random_state=0
-        ).fit(X, t)
+        options = {"batch_size": 64, "learning_rate_init": 4e-3, "l2": 0.0, "random_state": 0}
+        model = cr.FeedForwardRegressor((64, 64), output=output, **options).fit(X, t)
         return -np.mean(model.predict_dist(X_test).logpdf(t_test))
 
-    assert -1.282 - 0.02 < nll(cr.GaussianMixture(8)) <= -1.15  # the optimum is -1.282
+    assert -1.282 - 0.02 < nll(cr.GaussianMixture(10)) <= -1.15  # the optimum is -1.282
     assert nll(cr.Gaussian()) > -0.66  # the best single Gaussian has -0.655
 
 
@@ -71,7 +70,7 @@ def test_other_numeric_outputs(output):
 
 def test_quantile_output():
     rng, X = simulated(3000)
-    y = X[:, 0] + rng.exponential(size=len(X))
+    y = X[:, 0] + (1 + X[:, 1] ** 2) * rng.normal(size=len(X))
     model = cr.FeedForwardRegressor(output=cr.Quantile([0.1, 0.5, 0.9]), random_state=0).fit(X, y)
     q = model.predict_quantiles(X, [0.1, 0.5, 0.9])
     np.testing.assert_allclose((y[:, None] <= q).mean(axis=0), [0.1, 0.5, 0.9], atol=0.03)
@@ -151,7 +150,7 @@ def test_same_random_state_same_bits():
 
 def test_warm_start_and_partial_fit_keep_the_state():
     X, y = load_diabetes(return_X_y=True)
-    options = {"early_stopping": False, "random_state": 0, "n_iter_no_change": 1000}
+    options = {"early_stopping": False, "random_state": 0, "n_iter_no_change": 1000, "batch_size": 32}
     halves = cr.FeedForwardRegressor(max_iter=5, warm_start=True, **options).fit(X, y).fit(X, y)
     whole = cr.FeedForwardRegressor(max_iter=10, **options).fit(X, y)
     np.testing.assert_array_equal(halves.predict(X), whole.predict(X))
@@ -278,7 +277,7 @@ def test_bad_data():
         cr.FeedForwardRegressor().fit(X, np.where(y > 300, np.nan, y))
     with pytest.raises(ValueError, match="one class only"):
         cr.FeedForwardClassifier().fit(X, np.ones(len(y)))
-    with pytest.raises(ValueError, match="every row"):
+    with pytest.raises(ValueError, match="at least one non-zero"):
         cr.FeedForwardRegressor().fit(X, y, sample_weight=np.zeros(len(y)))
     with pytest.raises(cr.TableError, match="poisson"):
         cr.FeedForwardRegressor(output="poisson").fit(X, y - 200)

@@ -53,7 +53,7 @@ def write_model_file(path: str | os.PathLike[str], description: Mapping[str, Any
     OptionError
         If the file cannot be written there.
     """
-    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     text = json.dumps(description, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     envelope = {"format": FORMAT, "version": VERSION, "sha256": _checksum(text, arrays), "model": text}
     # one entry, since safetensors writes several in any order, and equal models shall have equal bytes

@@ -316,9 +316,17 @@ class Training:
             if on_epoch is not None and on_epoch(self):
                 self.reason = "stopped on request"
                 break
-            if self._stale >= self.options.patience:
-                self.reason = f"the {what} loss did not fall by more than {self.options.tol:g} for {self._stale} epochs"
-                break
+            if self._stale < self.options.patience:
+                continue
+            if self.reduced < self.options.reductions:
+                self.reduced += 1
+                self._stale = 0
+                self.restore_best()
+                continue
+            self.reason = f"the {what} loss did not fall by more than {self.options.tol:g} for {self._stale} epochs"
+            if self.reduced:
+                self.reason += f", the learning rate having been reduced {self.reduced} times"
+            break
         if self.validation is not None:
             self.restore_best()
         return self

@@ -143,18 +143,17 @@ def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) 
     """Find out what the columns are; rows with a missing target are refused, or left out if that was asked for."""
     if not options.targets:
         raise OptionError(f"name the column to predict with --target; there are {', '.join(frame.columns)}")
-    usable = complete_rows(frame, options.targets, drop=options.drop_missing_target, source=source)
     drop = (*options.drop, options.weight) if options.weight else options.drop
     base = options.output.partition(":")[0] if options.output else None
     schema = infer_schema(
-        usable,
+        frame,
         target=options.targets,
         types=options.types,
         drop=drop,
         output=OUTPUT_NAMES.get(base, base) if base else None,
         source=source,
     )
-    return usable, schema
+    return complete_rows(frame, options.targets, drop=options.drop_missing_target, source=source), schema
 
 
 def fit_table(
