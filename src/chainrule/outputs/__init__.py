@@ -5,29 +5,39 @@ model predicts, with the methods of SciPy's frozen distributions.
 """
 
 from chainrule.outputs.base import OUTPUTS, Output, output_from_json, register
-from chainrule.outputs.bernoulli import Bernoulli
-from chainrule.outputs.categorical import Categorical
+from chainrule.outputs.bernoulli import Bernoulli, BernoulliDistribution
+from chainrule.outputs.categorical import Categorical, CategoricalDistribution
 from chainrule.outputs.distribution import Distribution
-from chainrule.outputs.ensemble import mixture_of
+from chainrule.outputs.ensemble import Mixture, mixture_of
 from chainrule.outputs.gaussian import Gaussian
-from chainrule.outputs.laplace import Laplace
+from chainrule.outputs.laplace import Laplace, LaplaceDistribution
 from chainrule.outputs.mixture import GaussianMixture
-from chainrule.outputs.poisson import Poisson
-from chainrule.outputs.quantile import Quantile
-from chainrule.outputs.student_t import StudentT
+from chainrule.outputs.normal import Normal, NormalMixture
+from chainrule.outputs.poisson import Poisson, PoissonDistribution
+from chainrule.outputs.quantile import Quantile, QuantileDistribution
+from chainrule.outputs.student_t import StudentT, StudentTDistribution
 
 __all__ = [
     "OUTPUTS",
     "Bernoulli",
+    "BernoulliDistribution",
     "Categorical",
+    "CategoricalDistribution",
     "Distribution",
     "Gaussian",
     "GaussianMixture",
     "Laplace",
+    "LaplaceDistribution",
+    "Mixture",
+    "Normal",
+    "NormalMixture",
     "Output",
     "Poisson",
+    "PoissonDistribution",
     "Quantile",
+    "QuantileDistribution",
     "StudentT",
+    "StudentTDistribution",
     "mixture_of",
     "output_from_json",
     "register",

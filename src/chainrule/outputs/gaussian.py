@@ -23,7 +23,7 @@ class Gaussian(Output):
     """Normal distribution of a number.
 
     With ``variance="network"`` the raw outputs are the means, then one number s per target for the precision
-    ``1/σ² = 100 softplus(s) + 1e-6`` in units of the standardised target. With ``variance="constant"`` the mean alone
+    ``1/σ² = softplus(s) + 1e-6`` in units of the standardised target. With ``variance="constant"`` the mean alone
     depends on the input: training minimises half the squared error (the likelihood at variance 1, which is the
     standardised target's own), and afterwards `calibrated` sets one variance per target from the residuals.
 

@@ -20,7 +20,7 @@ _LOG_TWO = float(np.log(2.0))
 class Laplace(Output):
     """Laplace (double exponential) distribution of a number; its location is the median.
 
-    Raw outputs are the locations, then one number s per target for the scale b, by ``1/b² = 100 softplus(s) + 1e-6``
+    Raw outputs are the locations, then one number s per target for the scale b, by ``1/b² = softplus(s) + 1e-6``
     in units of the standardised target. ``nll = |y - m| / b + log 2b``.
     """
 

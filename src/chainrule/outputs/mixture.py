@@ -27,7 +27,7 @@ class GaussianMixture(Output):
     """Mixture of k normal distributions: any shape of density, several modes, skewness, heavy tails.
 
     Raw outputs, in this order: k logits of the weights (softmax); k means (linear); k numbers s for the precisions
-    ``1/σ² = 100 softplus(s) + 1e-6`` in units of the standardised target. The likelihood is computed in logit space:
+    ``1/σ² = softplus(s) + 1e-6`` in units of the standardised target. The likelihood is computed in logit space:
     no weight or density is ever a number that could underflow.
 
     Several targets make one joint mixture: weights are shared, precisions diagonal, so each component has k x t means

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import gammaln, i0e, i1e, pdtr, pdtrc, pdtrik
+from scipy.special import gammaln, i0e, i1e, pdtr, pdtrc
 
 from chainrule.outputs.base import Output, refuse, register
 from chainrule.outputs.distribution import Distribution
@@ -106,12 +106,6 @@ class PoissonDistribution(Distribution):
         y, rate = np.asarray(y, np.float64), self.rate
         near = (y - rate) * (2.0 * self.cdf(y) - 1.0) + 2.0 * rate * self.pdf(np.floor(y))
         return near - rate * (i0e(2.0 * rate) + i1e(2.0 * rate))
-
-    def _quantile(self, q: np.ndarray) -> np.ndarray:
-        # the continuous inverse is a guess, right but for rounding
-        k = np.maximum(np.ceil(pdtrik(q, self.rate)), 0.0)
-        k = np.where(self.cdf(k) < q, k + 1.0, k)
-        return np.where((k > 0.0) & (self.cdf(k - 1.0) >= q), k - 1.0, k)
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return rng.poisson(self.rate, shape).astype(np.float64)

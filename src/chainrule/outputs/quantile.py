@@ -48,7 +48,8 @@ class Quantile(Output):
     fitted: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        levels = tuple(np.asarray(self.levels, object).ravel().tolist())
+        given = self.levels.tolist() if isinstance(self.levels, np.ndarray) else self.levels
+        levels = tuple(given) if isinstance(given, (list, tuple)) else ()
         inside = bool(levels) and all(is_real(q) and 0 < q < 1 for q in levels)
         ascending = inside and all(a < b for a, b in pairwise(levels))
         check_option(ascending, "quantile levels are ascending numbers inside (0, 1)", self.levels)
