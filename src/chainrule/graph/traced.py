@@ -326,8 +326,8 @@ def full_name(function: Any) -> str:
     name = getattr(function, "__name__", str(function))
     if isinstance(function, np.ufunc):
         return f"np.{name}" if getattr(np, name, None) is function else f"scipy.special.{name}"
-    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np").removesuffix("._core")
-    return f"{module}.{name}"
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np")
+    return ".".join([*(part for part in module.split(".") if not part.startswith("_")), name])
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Conversion of operands as NumPy converts them (NEP 50), and the primitives that leave values as they are."""
+"""Conversion: operands as NumPy converts them (NEP 50), and the primitives that leave values as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""np.einsum on traced values, as transposes, sums and matrix products, pair by pair in NumPy's own order."""
+"""Sums of products by index letters: np.einsum as transposes, sums and matrix products, pair by pair."""
 
 from __future__ import annotations
 

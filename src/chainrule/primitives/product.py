@@ -1,4 +1,4 @@
-"""Matrix products. One primitive, ``matmul``, with NumPy's meaning; every other product is written with it."""
+"""Matrix products: one primitive, ``matmul``, with NumPy's meaning; every other product is written with it."""
 
 from __future__ import annotations
 

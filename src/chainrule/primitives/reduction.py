@@ -15,7 +15,7 @@ from chainrule.graph.primitive import Primitive, Sample, linear_forward, registe
 from chainrule.graph.trace import UFUNC_METHODS, UFUNCS, apply, implements
 from chainrule.graph.types import ArrayType
 from chainrule.primitives.axes import count, normalize_axes, one_axis, restore
-from chainrule.primitives.conversion import INT64, UINT64, as_array, as_float, convert, stop_gradient
+from chainrule.primitives.conversion import INT64, UINT64, as_array, convert, stop_gradient
 
 
 def _reduced(x: ArrayType, axis: tuple[int, ...], keepdims: bool, dtype: Any = None) -> ArrayType:
@@ -285,6 +285,7 @@ def _running(one: Callable[..., Any], neutral: float) -> Callable[..., Any]:
         first = np.full([1 if k == axis else s for k, s in enumerate(x.shape)], neutral, result.dtype)
         return np.concatenate([first, result], axis=axis)
 
+    running.__doc__ = one.__doc__
     return running
 
 
@@ -335,44 +336,24 @@ def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect"
     return np.sort(a, axis)
 
 
-def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
-    """log Σ b exp(a), shifted by the maximum so that nothing overflows (scipy.special.logsumexp)."""
-    a = as_float(a)
-    if b is not None:
-        a, b = np.broadcast_arrays(a, as_array(b))
-        a = np.where(np.equal(b, 0.0), -np.inf, a)  # a term with weight zero is absent, however large
-    axes = normalize_axes(axis, a.ndim)
-    shape = tuple([1 if k in axes else s for k, s in enumerate(a.shape) if keepdims or k not in axes])
-    if count(a.shape, axes) == 0:
-        nothing = np.full(shape, -np.inf, a.dtype)
-        return (nothing, np.zeros_like(nothing)) if return_sign else nothing
-    top = np.max(a, axis=axes, keepdims=True)
-    top = stop_gradient(np.where(np.isfinite(top), top, 0.0))
-    terms = np.exp(a - top)
-    total = np.sum(terms if b is None else b * terms, axis=axes, keepdims=True)
-    size = np.absolute(total) if return_sign else total
-    none = np.equal(size, 0.0)
-    result = np.reshape(np.where(none, -np.inf, np.log(np.where(none, 1.0, size))) + top, shape)
-    return (result, np.reshape(np.sign(total), shape)) if return_sign else result
-
-
 # -- ufunc methods: np.add.reduce and its kin
 
 
-def _reduce(ufunc: np.ufunc, function: Callable[..., Any]) -> None:
+def reduce_as(ufunc: np.ufunc, function: Callable[..., Any]) -> None:
+    """Record ``ufunc.reduce`` as a function of axis and keepdims."""
+
     def call(a: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False) -> Any:
         return function(a if dtype is None else convert(a, np.dtype(dtype)), axis=axis, keepdims=keepdims)
 
     UFUNC_METHODS[ufunc, "reduce"] = call
 
 
-_reduce(np.add, np.sum)
-_reduce(np.multiply, np.prod)
-_reduce(np.maximum, np.max)
-_reduce(np.minimum, np.min)
-_reduce(np.logical_and, np.all)
-_reduce(np.logical_or, np.any)
-_reduce(np.logaddexp, logsumexp)
+reduce_as(np.add, np.sum)
+reduce_as(np.multiply, np.prod)
+reduce_as(np.maximum, np.max)
+reduce_as(np.minimum, np.min)
+reduce_as(np.logical_and, np.all)
+reduce_as(np.logical_or, np.any)
 UFUNC_METHODS[np.add, "accumulate"] = lambda a, axis=0, dtype=None: np.cumsum(a, axis, dtype)
 UFUNC_METHODS[np.multiply, "accumulate"] = lambda a, axis=0, dtype=None: np.cumprod(a, axis, dtype)
 

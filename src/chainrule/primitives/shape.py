@@ -1,4 +1,4 @@
-"""Primitives that move data without arithmetic: reshape, transpose, broadcast, flip."""
+"""Shapes and places: primitives that move data without arithmetic (reshape, transpose, broadcast, flip)."""
 
 from __future__ import annotations
 

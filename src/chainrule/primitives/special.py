@@ -1,24 +1,22 @@
-"""Special functions: SciPy's ufuncs as element-wise primitives, and the few that are Python functions.
+"""Special functions: SciPy's ufuncs as element-wise primitives, and what is written with them.
 
 Derivatives: Abramowitz & Stegun (1964), chapters 6 (gamma functions) and 7 (error function).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import pi, sqrt
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 import scipy.special as sp
 
-from chainrule.errors import TraceError
+from chainrule.errors import GraphError, TraceError
 from chainrule.graph.primitive import NoDerivative, Primitive, Sample, register
-from chainrule.graph.trace import FUNCTIONS, Traced, apply
+from chainrule.graph.trace import Traced, apply, implements
 from chainrule.graph.types import ArrayType
-from chainrule.primitives import reduction
-from chainrule.primitives.conversion import FLOAT64, convert, stop_gradient
+from chainrule.primitives.conversion import FLOAT64, convert
 from chainrule.primitives.elementwise import Over, Partial, declare, express, zero_over_zero
 
 
@@ -155,8 +153,8 @@ def _polygamma_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _polygamma_infer(x: ArrayType, order: int) -> ArrayType:
-    if not isinstance(order, int) or order < 0:
-        raise TraceError(f"polygamma: the order must be a plain integer >= 0, got {order!r}")
+    if order < 0 or not x.is_float:
+        raise GraphError(f"polygamma needs an order >= 0 and floating-point numbers, got {order} and {x}")
     return x
 
 
@@ -182,59 +180,12 @@ def polygamma(n: Any, x: Any) -> Any:
     return apply(POLYGAMMA, convert(x, FLOAT64), order=int(n))  # SciPy computes it in float64 always
 
 
-def softmax(x: Any, axis: Any = None) -> Any:
-    """exp(x) / Σ exp(x), shifted by the maximum."""
-    e = np.exp(x - stop_gradient(np.max(x, axis=axis, keepdims=True)))
-    return e / np.sum(e, axis=axis, keepdims=True)
-
-
-def log_softmax(x: Any, axis: Any = None) -> Any:
-    """x - log Σ exp(x), shifted by the maximum."""
-    shifted = x - stop_gradient(np.max(x, axis=axis, keepdims=True))
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
-
-
 def multigammaln(a: Any, d: int) -> Any:
     """Logarithm of the multivariate gamma function of dimension d."""
     j = np.arange(1, d + 1)
     terms = sp.gammaln(np.expand_dims(a, -1) - (j - 1) / 2.0)
     return np.sum(terms, axis=-1) + d * (d - 1) / 4.0 * float(np.log(pi))
 
-
-# -- SciPy's Python functions
-#
-# ``scipy.special.logsumexp`` and a few others are Python functions that convert their argument with np.asarray before
-# NumPy could dispatch on it, and users hold references to them (``from scipy.special import logsumexp``). So the
-# function itself gets a front door: traced arguments go to our meaning, all others to SciPy's code, unchanged.
-# docs/decisions/0003-scipy-python-functions.md has the reasons.
-
-
-def _front_door(original: Callable[..., Any], ours: Callable[..., Any]) -> None:
-    if not isinstance(original, FunctionType) or original.__closure__:
-        return  # another SciPy, where it dispatches by itself or cannot be entered: asarray says what is wrong
-    theirs = FunctionType(
-        original.__code__, original.__globals__, original.__name__, original.__defaults__, original.__closure__
-    )
-    theirs.__kwdefaults__ = original.__kwdefaults__
-    original.__defaults__, original.__kwdefaults__ = None, {"_door": (theirs, ours, Traced)}
-    original.__code__ = _door.__code__
-
-
-def _door(*args: Any, _door: Any, **kwargs: Any) -> Any:
-    theirs, ours, traced = _door
-    if any(isinstance(x, traced) for x in (*args, *kwargs.values())):
-        return ours(*args, **kwargs)
-    return theirs(*args, **kwargs)
-
-
-for _name, _ours in (
-    ("logsumexp", reduction.logsumexp),
-    ("softmax", softmax),
-    ("log_softmax", log_softmax),
-    ("polygamma", polygamma),
-    ("multigammaln", multigammaln),
-):
-    _front_door(getattr(sp, _name), _ours)
 
 # -- ufuncs that are other ufuncs
 
@@ -259,4 +210,9 @@ express(sp.cbrt, np.cbrt)
 express(sp.exp2, np.exp2)
 express(sp.exp10, lambda x: np.power(10.0, x))
 express(sp.round, np.rint)
-FUNCTIONS[np.i0] = lambda x: sp.i0(x)
+
+
+@implements(np.i0)
+def i0(x: Any) -> Any:
+    """Bessel function I₀."""
+    return sp.i0(x)
