@@ -11,8 +11,8 @@ def test_row_weights():
     np.testing.assert_allclose(row_weights(2, np.array([1, 3])), [0.25, 0.75])
 
 
-def test_half_a_row_counts_rows_present():
-    assert half_a_row(np.array([0.5, 0.0, 0.5])) == 0.25
+def test_half_a_row_is_less_than_any_row_present():
+    assert half_a_row(np.array([0.75, 0.0, 0.25])) == 0.125
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.integers(0, 3)), min_size=1, max_size=20), st.integers(1, 99))

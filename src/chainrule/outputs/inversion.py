@@ -70,7 +70,7 @@ def _continuous(distribution: Invertible, q: np.ndarray) -> np.ndarray:
         p = distribution.tail(x, upper)
         excess = sign * (p - p_goal)
         high, low = np.where(excess > 0, x, high), np.where(excess < 0, x, low)
-        open_ = (np.abs(excess) > TOLERANCE * p_goal) & (high - low > 4e-16 * np.maximum(np.abs(low), np.abs(high)))
+        open_ = (np.abs(excess) > TOLERANCE * p_goal) & (high - low > np.spacing(np.maximum(np.abs(low), np.abs(high))))
         if not open_.all():
             result[index[~open_]] = x[~open_]
             if not open_.any():

@@ -12,8 +12,8 @@ def row_weights(n: int, weights: np.ndarray | None) -> np.ndarray:
 
 
 def half_a_row(weights: np.ndarray) -> float:
-    """The share of half a row among those present: what counts as the share of something that never occurs."""
-    return 0.5 / max(int(np.count_nonzero(weights)), 1)
+    """Half the smallest positive weight: what counts as the share of something that never occurs."""
+    return 0.5 * float(np.min(weights[weights > 0]))
 
 
 def weighted_quantile(y: np.ndarray, weights: np.ndarray, q: float) -> np.ndarray:
