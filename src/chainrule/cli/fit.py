@@ -45,7 +45,7 @@ def fit(
     data: Path,
     *,
     target: Annotated[list[str], Parameter(help="Column to predict; repeat it for several.")],
-    model: Annotated[Path | None, Parameter(help="Model file to write; the table's name by default.")] = None,
+    model: Annotated[Path | None, Parameter(help="Model file to write; TARGET.chainrule by default.")] = None,
     output: Annotated[
         str | None,
         Parameter(help="Distribution: gaussian, mixture:5, laplace, student_t, poisson, quantile:0.1,0.5,0.9, …"),
@@ -78,7 +78,7 @@ def fit(
     from chainrule.tables import read_table
 
     network = network or NetworkOptions()
-    place = model or Path(data.stem + ".chainrule")
+    place = model or Path(f"{_file_name(target[0])}.chainrule")
     options = TableOptions(
         targets=tuple(target),
         types=_types(type or []),
@@ -117,15 +117,6 @@ def fit_options(network: NetworkOptions) -> FitOptions:
     sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
     if not all(s.strip().isdigit() for s in sizes):
         raise OptionError(f"--hidden takes numbers of units such as 64,64, or none; got {network.hidden!r}")
-    for name, value, low in (
-        ("epochs", network.epochs, 1),
-        ("patience", network.patience, 1),
-        ("seed", network.seed, 0),
-    ):
-        if value < low:
-            raise OptionError(f"--{name} must be at least {low}, got {value}")
-    if network.batch_size is not None and network.batch_size < 1:
-        raise OptionError(f"--batch-size must be at least 1, got {network.batch_size}")
     optimizer = optimizer_of_name(network.optimizer, network.learning_rate)
     return FitOptions(
         layers=hidden_layers([int(s) for s in sizes], network.activation),
@@ -140,6 +131,11 @@ def fit_options(network: NetworkOptions) -> FitOptions:
         n_starts=network.starts,
         seed=network.seed,
     )
+
+
+def _file_name(target: str) -> str:
+    """A target's name as a file's."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in target).lstrip(".") or "model"
 
 
 def _types(given: list[str]) -> dict[str, Any]:

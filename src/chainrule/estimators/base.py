@@ -99,7 +99,7 @@ class FeedForwardEstimator(BaseEstimator):
         elif len(held_rows):
             validation = self._rows(inputs, target, _take(table, held_rows), codes[held_rows], weights[held_rows])
         network = Network(self._layers(), output)
-        options = self._options(seed, inputs)
+        options = self._options(seed, inputs, self._shift(output, target))
         if warm:
             self._continue(rows, validation, options)
         else:
@@ -126,7 +126,7 @@ class FeedForwardEstimator(BaseEstimator):
             output = self._choose_output(codes)
             target = self._make_target(output, codes, weights)
             rows = self._rows(inputs, target, table, codes, weights)
-            options = self._options(seed, inputs)
+            options = self._options(seed, inputs, self._shift(output, target))
             self.trainings_ = [
                 Training(Network(self._layers(), output), rows, replace(resolve(options, len(rows)), seed=seed))
             ]
@@ -196,7 +196,12 @@ class FeedForwardEstimator(BaseEstimator):
             return self._setting("optimizer")
         return optimizer_of_name(self._setting("optimizer"), self._setting("learning_rate_init"))
 
-    def _options(self, seed: int, inputs: Inputs) -> FitOptions:
+    def _shift(self, output: Output, target: TargetEncoder) -> float:
+        return (
+            log_scale(target) if output.scales_target and output.likelihood and self._setting("loss") is None else 0.0
+        )
+
+    def _options(self, seed: int, inputs: Inputs, shift: float) -> FitOptions:
         for name, low, whole in (
             ("max_iter", 1, True),
             ("n_iter_no_change", 1, True),
@@ -226,6 +231,7 @@ class FeedForwardEstimator(BaseEstimator):
             n_members=int(self._setting("n_members")),
             n_starts=int(self._setting("n_starts")),
             seed=seed,
+            shift=shift,
             shuffle=bool(self._setting("shuffle")),
             dtype=str(self._setting("dtype")),
             loss=self._setting("loss"),
@@ -249,10 +255,9 @@ class FeedForwardEstimator(BaseEstimator):
     def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
         first = self.trainings_[0]
         self.model_ = finish(first.network, inputs, target, self.trainings_, {})
-        shift = log_scale(target) if self.model_.output.scales_target else 0.0
-        self.loss_curve_ = [v + shift for v in first.curves.training]
-        self.validation_loss_curve_ = [v + shift for v in first.curves.validation] or None
-        self.best_loss_ = first.best_loss + shift
+        self.loss_curve_ = list(first.curves.training)
+        self.validation_loss_curve_ = list(first.curves.validation) or None
+        self.best_loss_ = first.best_loss
         self.n_iter_ = first.epoch
         self.stopped_because_ = first.reason
         self.diagnosis_ = diagnose(Curves(first.curves.training, first.curves.validation), first.best_epoch)

@@ -73,10 +73,10 @@ class _Linear(FeedForwardEstimator):
         inputs = super()._fit_inputs(table, weights)
         return inputs if self.fit_intercept else dataclasses.replace(inputs, encoder=without_centers(inputs.encoder))
 
-    def _options(self, seed: int, inputs: Inputs) -> FitOptions:
+    def _options(self, seed: int, inputs: Inputs, shift: float) -> FitOptions:
         check_number("l1", self.l1, 0, False)
         check_number("l2", self.l2, 0, False)
-        options = super()._options(seed, inputs)
+        options = super()._options(seed, inputs, shift)
         options = dataclasses.replace(options, intercept=bool(self.fit_intercept))
         if self.standardize:
             return options

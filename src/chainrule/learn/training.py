@@ -91,6 +91,8 @@ class Options:
     raw_units : pair of arrays, optional
         Scales of the network's inputs (n_inputs,) and of the target, one number, by which both were divided: penalties
         are then those of the weights in the data's own units. For linear models trained with L-BFGS.
+    shift : float
+        Added to every loss that is kept or shown: what a loss of standardised targets lacks to one in their own units.
     intercept : bool
         Whether the last layer has biases; without, they stay zero. For L-BFGS.
     """
@@ -109,6 +111,7 @@ class Options:
     dtype: str = "float32"
     loss: Loss | None = None
     raw_units: tuple[np.ndarray, float] | None = None
+    shift: float = 0.0
     intercept: bool = True
 
 
@@ -275,16 +278,16 @@ class Training:
     def note_epoch(self, training_loss: float) -> None:
         """Count an epoch with this training loss: extend the curves, and judge the progress."""
         self.epoch += 1
-        self.curves.training.append(float(training_loss))
+        self.curves.training.append(float(training_loss) + self.options.shift)
         if self.validation is not None:
             self.curves.validation.append(self.loss(self.validation))
         self._judge()
 
     def loss(self, rows: Rows) -> float:
-        """Weighted mean loss of rows at the current parameters."""
+        """Weighted mean loss of rows at the current parameters, `Options.shift` included."""
         with np.errstate(all="ignore"):
             sums = self._evaluate.sums([self.theta, *self.buffers.values()], [rows.x, rows.y, rows.w])
-        return float(sums[0] / sums[1])
+        return float(sums[0] / sums[1]) + self.options.shift
 
     def _judge(self) -> None:
         """Keep the best epoch, and count epochs without progress."""

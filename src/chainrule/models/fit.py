@@ -62,7 +62,18 @@ class FitOptions:
     dtype: str = "float32"
     loss: Callable[[Any, Any], Any] | None = None
     raw_units: tuple[np.ndarray, float] | None = None
+    shift: float = 0.0
     intercept: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("max_epochs", "patience", "n_members", "n_starts"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("tol", "l1", "l2", "group_l1", "seed"):
+            if not getattr(self, name) >= 0:
+                raise OptionError(f"{name} must be a number >= 0, got {getattr(self, name)}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise OptionError(f"batch_size must be at least 1, got {self.batch_size}")
 
 
 def auto_batch_size(n_rows: int) -> int:
@@ -84,9 +95,6 @@ def fit_network(
     list of Training
         One per member.
     """
-    for what in ("n_members", "n_starts"):
-        if getattr(options, what) < 1:
-            raise OptionError(f"{what} must be at least 1, got {getattr(options, what)}")
     base = resolve(options, len(rows))
     members = []
     for member in range(options.n_members):
@@ -120,6 +128,7 @@ def resolve(options: FitOptions, n_rows: int) -> Options:
         dtype=options.dtype,
         loss=options.loss,
         raw_units=options.raw_units,
+        shift=options.shift,
         intercept=options.intercept,
     )
 

@@ -13,7 +13,7 @@ from chainrule.errors import OptionError, TableError
 from chainrule.learn.optimizers import LBFGS
 from chainrule.learn.training import Rows, Training
 from chainrule.models.fit import FitOptions, finish, fit_network, split_rows
-from chainrule.models.inputs import Inputs, Scaling
+from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.scores import scores
 from chainrule.networks import Network, hidden_layers
@@ -112,6 +112,13 @@ class TableOptions:
     validation_fraction: float = 0.15
     drop_missing_target: bool = False
     baselines: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("test_fraction", "validation_fraction"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise OptionError(f"{name.replace('_', '-')} must lie in [0, 1), got {getattr(self, name)}")
+        if self.output is not None:
+            output_of_name(self.output, 2)  # an unknown name is refused before anything is read
 
 
 @dataclass(frozen=True)
@@ -216,7 +223,8 @@ def fit_table(
     else:
         watched = rows(frame[held], weights[held]) if len(held) else None
     network = Network(hidden_layers(options.layers), output)
-    options = replace(options, groups=inputs.groups)
+    shift = log_scale(target) if output.scales_target and output.likelihood and options.loss is None else 0.0
+    options = replace(options, groups=inputs.groups, shift=shift)
     trainings = fit_network(network, training_rows, watched, options, on_epoch)
     counts = {"training": len(train), "validation": len(watched) if watched else 0, "test": len(test)}
     model = finish(network, inputs, target, trainings, {**(facts or {}), "rows": counts})
