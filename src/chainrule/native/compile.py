@@ -78,17 +78,16 @@ class NativeProgram:
         self.program: Program = lower(to_terms(graph))
         self.plans = product_plans(self.program, target)
         self.memory: MemoryPlan = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
-        self._library = _Library(self.program, self.memory)
+        self._library = Library(self.program, self.memory)
         unit = Unit(lambda: emit_program(self.program, self.memory, self.plans, target), name=graph.name)
         self.executable: Executable = compile_units(
             unit, [RUN], target=target, cache=cache, symbols={LIBRARY: self._library.address}
         )
         self._function = self.executable.function(RUN, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
         self._slots = Slots.of(self.program)
-        self._constants = [np.ascontiguousarray(c) for c in self.program.constants]
         self._types = [graph.nodes[i].type for i in graph.inputs]
         self._outputs = [(graph.nodes[i].shape, graph.nodes[i].dtype) for i in graph.outputs]
-        self._frames: deque[_Frame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
+        self._frames: deque[Frame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
 
     def run(self, *inputs: Any) -> list[np.ndarray]:
         """Run on a flat list of inputs of the graph's types; the flat list of outputs.
@@ -102,16 +101,16 @@ class NativeProgram:
             raise GraphError(f"{self.graph.name} takes {len(self._types)} inputs, got {len(inputs)}")
         arrays = [self._input(k, value) for k, value in enumerate(inputs)]
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
-        frame = self._frames.pop() if self._frames else _Frame(self)
+        frame = self._frames.pop() if self._frames else self._frame()
         table = frame.table
         for k, array in enumerate(arrays):
             table[k] = array.ctypes.data
         for k, array in enumerate(outputs):
-            table[self._slots.outputs + k] = array.ctypes.data
+            table[self._slots["output"] + k] = array.ctypes.data
         status = self._function(frame.table_address, frame.arena_address)
         self._frames.append(frame)
         if status:
-            self._fail(status)
+            raise self._library.error(self.graph, status)
         return outputs
 
     __call__ = run
@@ -126,32 +125,27 @@ class NativeProgram:
             raise GraphError(f"{self.graph.name}: input {name} must have shape {expected.shape}, got {array.shape}")
         return array
 
-    def _fail(self, status: int) -> None:
-        if status > 0:
-            node = self.graph.nodes[status - 1]
-            name = self.graph.node_names[status - 1]
-            shapes = ", ".join(str(self.graph.nodes[i].type) for i in node.inputs)
-            raise GraphError(f"{self.graph.name}: {name} = {node.primitive.name}({shapes}): an index is out of bounds")
-        raise self._library.take_error()
+    def _frame(self) -> Frame:
+        return Frame(self._slots, self.memory, self.program.constants)
 
     def __str__(self) -> str:
         return f"{self.program}\n{self.memory}"
 
 
-class _Frame:
+class Frame:
     """What one call needs to itself: the table of addresses and the arena."""
 
-    def __init__(self, program: NativeProgram) -> None:
-        slots = program._slots
+    def __init__(self, slots: Slots, memory: MemoryPlan, constants: Sequence[np.ndarray]) -> None:
         self.table = (ctypes.c_void_p * max(slots.length, 1))()
-        for k, array in enumerate(program._constants):
-            self.table[slots.constants + k] = array.ctypes.data
         self.table_address = ctypes.addressof(self.table)
-        self._arena = np.empty(program.memory.bytes + ALIGNMENT, np.uint8)
+        self._constants = [np.ascontiguousarray(c) for c in constants]
+        for k, array in enumerate(self._constants):
+            self.table[slots["constant"] + k] = array.ctypes.data
+        self._arena = np.empty(memory.bytes + ALIGNMENT, np.uint8)
         self.arena_address = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
 
 
-class _Library:
+class Library:
     """Computes steps by their NumPy meaning when native code asks for it."""
 
     def __init__(self, program: Program, memory: MemoryPlan) -> None:
@@ -161,9 +155,14 @@ class _Library:
         self._callback = _Callback(self._call)
         self.address = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
 
-    def take_error(self) -> BaseException:
-        """The exception of the call that failed."""
-        return self.errors.popleft()
+    def error(self, graph: Graph, status: int) -> BaseException:
+        """What a status other than 0 means."""
+        if status < 0:
+            return self.errors.popleft()
+        node, names = graph.nodes[status - 1], graph.node_names
+        types = ", ".join(str(graph.nodes[i].type) for i in node.inputs)
+        call = f"{names[status - 1]} = {node.primitive.name}({types})"
+        return GraphError(f"{graph.name}: {call}: an index is out of bounds")
 
     def _call(self, k: int, table: int, arena: int) -> int:
         try:

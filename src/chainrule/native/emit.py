@@ -1,7 +1,6 @@
 """A program as an LLVM module: one function per nest and product, and one that runs them in order.
 
-``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants, in this
-order. 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a
+``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants; see `Slots`. 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a
 negative one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a
 step by its NumPy meaning.
 """
@@ -9,7 +8,7 @@ step by its NumPy meaning.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from llvmlite import ir
 
@@ -25,26 +24,22 @@ from chainrule.native.target import Target
 
 _I32 = ir.IntType(32)
 _BYTE = ir.IntType(8)
-RUN, LIBRARY = "run", "library"
+RUN, EPOCH, LIBRARY = "run", "epoch", "library"
 
 
-@dataclass(frozen=True)
-class Slots:
-    """Where in the table of addresses each group of buffers starts."""
+class Slots(dict[str, int]):
+    """Where in the table of addresses the buffers of each role start, and how long the table is."""
 
-    inputs: int
-    outputs: int
-    constants: int
     length: int
 
     @staticmethod
     def of(program: Program) -> Slots:
-        n_inputs, n_outputs = len(program.graph.inputs), len(program.graph.outputs)
-        n_constants = len(program.constants)
-        return Slots(0, n_inputs, n_inputs + n_outputs, n_inputs + n_outputs + n_constants)
-
-    def __getitem__(self, role: str) -> int:
-        return {"input": self.inputs, "output": self.outputs, "constant": self.constants}[role]
+        slots, start = Slots(), 0
+        for role in ("input", "output", "constant", "order", "data", "sum"):
+            slots[role] = start
+            start += max((b.number + 1 for b in program.buffers if b.role == role), default=0)
+        slots.length = start
+        return slots
 
 
 def product_plans(program: Program, target: Target) -> dict[int, ProductPlan]:
@@ -71,6 +66,30 @@ def _forms(step: ProductStep) -> tuple[tuple[bool, int], tuple[bool, int]]:
 def emit_program(program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target) -> ir.Module:
     """The module of a program, with the function ``run``."""
     return _ProgramEmitter(program, memory, plans, target).emit()
+
+
+def emit_epoch(
+    program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target, batch_size: int
+) -> ir.Module:
+    """The module of a program with ``int32 epoch(void **table, void *arena, int64 batches)``.
+
+    It runs the program once per batch and moves the address of role ``order`` on by one batch each time.
+    """
+    module = emit_program(program, memory, plans, target)
+    run = module.globals[RUN]
+    run.linkage = "internal"
+    epoch = ir.Function(module, ir.FunctionType(_I32, [code.POINTER, code.POINTER, code.INDEX]), EPOCH)
+    table, arena, batches = epoch.args
+    builder = ir.IRBuilder(epoch.append_basic_block("entry"))
+    order = code.address(builder, table, Slots.of(program)["order"], code.POINTER)
+    with code.loop(builder, 0, batches, 1, "batch"):
+        status = builder.call(run, [table, arena])
+        with builder.if_then(builder.icmp_signed("!=", status, _I32(0)), likely=False):
+            builder.ret(status)
+        rows = builder.load(order, typ=code.POINTER)
+        builder.store(code.address(builder, rows, batch_size, code.INDEX), order)
+    builder.ret(_I32(0))
+    return module
 
 
 class _ProgramEmitter:

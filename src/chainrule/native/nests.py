@@ -34,7 +34,8 @@ class Buffer:
     size : int
         Elements.
     role : str
-        ``input``, ``output``, ``constant`` (with its ``number`` among them), or ``arena``.
+        ``arena``, or, with its ``number`` among them: ``input``, ``output``, ``constant``, and around an epoch
+        ``data``, ``order`` and ``sum``.
     number : int
     """
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from chainrule.graph.graph import Graph
 from chainrule.graph.types import ArrayType
 from chainrule.native.nests import Buffer, Nest, Place
@@ -98,14 +100,14 @@ class Program:
     buffers : tuple of Buffer
     steps : tuple of Step
     graph : Graph
-    constants : tuple of int
-        Positions in the graph of the arrays behind the buffers of role ``constant``.
+    constants : tuple of arrays
+        Behind the buffers of role ``constant``.
     """
 
     buffers: tuple[Buffer, ...]
     steps: tuple[Step, ...]
     graph: Graph = field(repr=False)
-    constants: tuple[object, ...] = field(repr=False, default=())
+    constants: tuple[np.ndarray, ...] = field(repr=False, default=())
 
     def lifetimes(self) -> dict[int, tuple[int, int]]:
         """First and last step that touches each buffer."""

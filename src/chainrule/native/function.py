@@ -1,0 +1,134 @@
+"""``cr.compile``: a plain NumPy function as native code, specialised for the shapes and dtypes it is called with."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, Protocol
+
+import numpy as np
+
+import chainrule.primitives  # noqa: F401  fills the dispatch tables
+from chainrule.errors import TraceError
+from chainrule.graph.graph import Graph
+from chainrule.graph.trace import as_recordable, function_name, trace
+from chainrule.graph.tree import TreeShape, flatten
+from chainrule.graph.types import ArrayType
+from chainrule.native.compile import compile_graph, shared_cache
+from chainrule.native.runtime import unavailable
+from chainrule.native.target import Target
+
+
+class _Runs(Protocol):
+    def run(self, *inputs: Any) -> list[np.ndarray]: ...
+
+
+def compile(f: Callable[..., Any], *, target: Target | None = None) -> Compiled:
+    """Make a native callable with the same meaning as f.
+
+    The first call with new shapes, dtypes, or nesting of arguments records f from shapes alone and compiles it; later
+    ones run at once. Arrays, NumPy scalars and Python floats are data. Everything else (integers, booleans, text,
+    None) belongs to the program: another value is another program, and Python control flow may depend on it.
+
+    Parameters
+    ----------
+    f : callable
+        Plain NumPy code, as for `chainrule.grad`; ``compile(value_and_grad(f))`` works too.
+    target : Target, optional
+        Default: the host.
+
+    Returns
+    -------
+    Compiled
+        Call it like f.
+
+    Raises
+    ------
+    TraceError
+        When called, if f cannot be recorded from shapes: ``if`` on the value of an array, for instance.
+
+    Notes
+    -----
+    A Python float is a float32 number if all floating-point arrays among the arguments are float32, else float64.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> norm = cr.compile(lambda x: np.sqrt(np.sum(x * x)))
+    >>> float(norm(np.array([3.0, 4.0])))
+    5.0
+    """
+    return Compiled(f, target)
+
+
+class Compiled:
+    """A function that compiles itself for the arguments it is given. Made by `compile`; safe to share by threads."""
+
+    def __init__(self, f: Callable[..., Any], target: Target | None) -> None:
+        update_wrapper(self, f)
+        self._f, self._target = f, target
+        self._programs: dict[Any, tuple[_Runs, TreeShape]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, tree = flatten((args, kwargs))
+        data, key = self._sorted(leaves)
+        try:
+            found = self._programs.get((tree, key))
+        except TypeError as error:
+            raise TraceError(f"{function_name(self._f)}: an argument is neither data nor hashable: {error}") from None
+        if found is None:
+            with self._lock:
+                found = self._programs.get((tree, key)) or self._compile(leaves, tree, data, key)
+                self._programs[tree, key] = found
+        program, output_tree = found
+        return output_tree.unflatten([_scalar(v) for v in program.run(*data)])
+
+    def program(self, *args: Any, **kwargs: Any) -> Any:
+        """The compiled program that these arguments would run; ``print`` shows its stages."""
+        self(*args, **kwargs)
+        leaves, tree = flatten((args, kwargs))
+        return self._programs[tree, self._sorted(leaves)[1]][0]
+
+    def _sorted(self, leaves: Sequence[Any]) -> tuple[list[np.ndarray], tuple[Any, ...]]:
+        """The data among the leaves, and what the program depends on: their types, and the values of all others."""
+        kinds = {leaf.dtype for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"}
+        real = np.float32 if kinds == {np.dtype(np.float32)} else np.float64
+        data, key = [], []
+        for leaf in leaves:
+            if isinstance(leaf, float) and not isinstance(leaf, np.generic):
+                leaf = real(leaf)
+            if isinstance(leaf, (np.ndarray, np.generic)):
+                array = as_recordable(leaf)
+                data.append(array)
+                key.append(ArrayType.of(array))
+            else:
+                key.append((type(leaf), leaf))
+        return data, tuple(key)
+
+    def _compile(
+        self, leaves: Sequence[Any], tree: TreeShape, data: Sequence[np.ndarray], key: tuple[Any, ...]
+    ) -> tuple[_Runs, TreeShape]:
+        def inner(*inputs: Any) -> Any:
+            given = iter(inputs)
+            filled = [next(given) if isinstance(k, ArrayType) else leaf for leaf, k in zip(leaves, key, strict=True)]
+            args, kwargs = tree.unflatten(filled)
+            return self._f(*args, **kwargs)
+
+        graph = trace(inner, *(ArrayType.of(a) for a in data), name=function_name(self._f))
+        return executable(graph, self._target), graph.output_tree
+
+
+def executable(graph: Graph, target: Target | None = None) -> _Runs:
+    """The graph compiled, or the graph itself, with a warning, where native code cannot run."""
+    reason = unavailable()
+    if reason is not None:
+        warnings.warn(f"native code cannot run here ({reason}); using NumPy", RuntimeWarning, stacklevel=2)
+        return graph
+    return compile_graph(graph, target, shared_cache())
+
+
+def _scalar(value: np.ndarray) -> Any:
+    return value[()] if value.ndim == 0 else value

@@ -1,0 +1,221 @@
+"""The epoch as one native function: gather the rows of a mini-batch, run the step, update in place, add up, repeat.
+
+No Python runs between the steps, the interpreter's lock is released, and nothing is allocated.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import GraphError
+from chainrule.graph.graph import Graph
+from chainrule.native.affine import Affine, counters, dot, row_major
+from chainrule.native.cache import ObjectCache
+from chainrule.native.compile import Frame, Library
+from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans
+from chainrule.native.inplace import in_place
+from chainrule.native.lower import lower
+from chainrule.native.nests import Body, Buffer, Indirect, Nest, Result
+from chainrule.native.plan import plan_memory
+from chainrule.native.runtime import Unit, compile_units
+from chainrule.native.steps import Program, Step
+from chainrule.native.target import Target
+from chainrule.native.terms import to_terms
+
+
+def compile_loop(
+    graph: Graph,
+    n_carry: int,
+    n_hyper: int,
+    batch_size: int,
+    target: Target | None = None,
+    cache: ObjectCache | None = None,
+) -> NativeEpoch:
+    """Compile the loop over mini-batches around the graph of one step.
+
+    Parameters
+    ----------
+    graph : Graph
+        Inputs: the carry, the hyper-parameters (scalars), the batch (arrays of ``batch_size`` rows). Outputs: the new
+        carry, of the same types, and scalars to be added up.
+    n_carry, n_hyper, batch_size : int
+    target : Target, optional
+        Default: the host.
+    cache : ObjectCache, optional
+        Where object code is kept; default: nowhere.
+
+    Raises
+    ------
+    GraphError
+        If the graph is not a step: the new carry has another type, a batch array other rows, a sum is no scalar.
+    CompileError
+        If it cannot be compiled.
+    """
+    return NativeEpoch(graph, n_carry, n_hyper, batch_size, Target.host() if target is None else target, cache)
+
+
+class NativeEpoch:
+    """Runs all steps of an epoch natively; the same signature as `chainrule.learn.loop.NumpyEpoch`.
+
+    Safe to call from several threads at once.
+
+    Attributes
+    ----------
+    program : Program
+        One step, with the gathering before it and the adding-up behind it.
+    memory : MemoryPlan
+    executable : Executable
+    """
+
+    def __init__(
+        self, graph: Graph, n_carry: int, n_hyper: int, batch_size: int, target: Target, cache: ObjectCache | None
+    ) -> None:
+        self.graph, self.n_carry, self.n_hyper, self.batch_size = graph, n_carry, n_hyper, batch_size
+        self.target = target
+        self._types = [graph.nodes[i].type for i in graph.inputs]
+        _check(graph, n_carry, n_hyper, batch_size)
+        self.program = epoch_program(in_place(lower(to_terms(graph)), {k: k for k in range(n_carry)}), n_carry, n_hyper)
+        self.plans = product_plans(self.program, target)
+        self.memory = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
+        self._library = Library(self.program, self.memory)
+        unit = Unit(
+            lambda: emit_epoch(self.program, self.memory, self.plans, target, batch_size), name=f"{graph.name} epoch"
+        )
+        self.executable = compile_units(
+            unit, [EPOCH], target=target, cache=cache, symbols={LIBRARY: self._library.address}
+        )
+        self._function = self.executable.function(
+            EPOCH, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
+        )
+        self._slots = Slots.of(self.program)
+
+    def __call__(
+        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], order: np.ndarray
+    ) -> tuple[list[Any], np.ndarray]:
+        """Run one step for every ``batch_size`` rows of ``order``; the last batch is padded with rows of zeros.
+
+        Parameters
+        ----------
+        carry : sequence of arrays
+            Not modified.
+        hyper : sequence of scalars
+        data : sequence of arrays
+            Of equal length along the first axis.
+        order : integer array
+            Rows in the order in which they are visited.
+
+        Returns
+        -------
+        carry : list of arrays
+            After the last step.
+        sums : float64 array
+            The graph's remaining outputs, added up over the steps.
+        """
+        split = self.n_carry + self.n_hyper
+        current = [np.array(v, t.dtype, order="C") for v, t in zip(carry, self._types[: self.n_carry], strict=True)]
+        scalars = [np.array(v, t.dtype) for v, t in zip(hyper, self._types[self.n_carry : split], strict=True)]
+        columns = [np.ascontiguousarray(a, t.dtype) for a, t in zip(data, self._types[split:], strict=True)]
+        n = len(columns[0]) if columns else 0
+        for k, (array, type_) in enumerate(zip([*current, *scalars], self._types[:split], strict=True)):
+            self._expect(k, array.shape, type_.shape)
+        for k, (array, type_) in enumerate(zip(columns, self._types[split:], strict=True)):
+            self._expect(split + k, array.shape, (n, *type_.shape[1:]))
+        rows = np.full(-(-len(order) // self.batch_size) * self.batch_size, -1, np.int64)
+        rows[: len(order)] = order
+        if len(order) and not (rows[: len(order)].min() >= 0 and rows.max() < n):
+            raise GraphError(f"{self.graph.name}: the order names rows outside 0 … {n - 1}")
+        sums = np.zeros(len(self.graph.outputs) - self.n_carry)
+        frame = Frame(self._slots, self.memory, self.program.constants)
+        for k, array in enumerate([*current, *scalars]):
+            frame.table[self._slots["input"] + k] = array.ctypes.data
+        for k, array in enumerate(columns):
+            frame.table[self._slots["data"] + k] = array.ctypes.data
+        frame.table[self._slots["order"]] = rows.ctypes.data
+        frame.table[self._slots["sum"]] = sums.ctypes.data
+        status = self._function(frame.table_address, frame.arena_address, len(rows) // self.batch_size)
+        if status:
+            raise self._library.error(self.graph, status)
+        return current, sums
+
+    def _expect(self, k: int, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+        if given != shape:
+            name = self.graph.node_names[self.graph.inputs[k]]
+            raise GraphError(f"{self.graph.name}: {name} must have shape {shape}, got {given}")
+
+    def __str__(self) -> str:
+        return f"{self.program}\n{self.memory}"
+
+
+def _check(graph: Graph, n_carry: int, n_hyper: int, batch_size: int) -> None:
+    inputs = [graph.nodes[i] for i in graph.inputs]
+    outputs = [graph.nodes[i] for i in graph.outputs]
+    names = graph.node_names
+    for k, (before, after) in enumerate(zip(inputs[:n_carry], outputs[:n_carry], strict=True)):
+        if before.type != after.type:
+            raise GraphError(f"{graph.name}: {names[graph.inputs[k]]} is {before.type}, but its update is {after.type}")
+    for k, node in enumerate(inputs[n_carry + n_hyper :], start=n_carry + n_hyper):
+        if node.shape[:1] != (batch_size,):
+            raise GraphError(f"{graph.name}: {names[graph.inputs[k]]} is {node.type}; expected {batch_size} rows")
+    for node in (*inputs[n_carry : n_carry + n_hyper], *outputs[n_carry:]):
+        if node.shape:
+            raise GraphError(f"{graph.name}: hyper-parameters and sums must be scalars, got {node.type}")
+
+
+def epoch_program(program: Program, n_carry: int, n_hyper: int) -> Program:
+    """One step's program with the gathering of its rows before it and the adding-up of its sums behind it.
+
+    The batch becomes memory of the arena, filled from buffers of role ``data`` at the rows that the buffer of role
+    ``order`` names (-1: zeros); scalar outputs are added to the buffer of role ``sum``.
+    """
+    graph, buffers = program.graph, list(program.buffers)
+    before: list[Step] = []
+    after: list[Step] = []
+    order = _add(buffers, Buffer("int64", 0, "order"))
+    total = _add(buffers, Buffer("float64", len(graph.outputs) - n_carry, "sum"))
+    for b, buffer in enumerate(program.buffers):
+        if buffer.role == "input" and buffer.number >= n_carry + n_hyper:
+            number = buffer.number - n_carry - n_hyper
+            data = _add(buffers, Buffer(buffer.dtype, 0, "data", number))
+            node = graph.inputs[buffer.number]
+            buffers[b] = replace(buffer, role="arena", number=0)
+            if buffer.size:
+                before.append(_gathering(graph.nodes[node].shape, buffer.dtype, order, data, b, node))
+        elif buffer.role == "output":
+            buffers[b] = replace(buffer, role="arena", number=0)
+            after.append(_adding(buffer, b, total, graph.outputs[buffer.number], buffer.number - n_carry))
+    return replace(program, buffers=tuple(buffers), steps=(*before, *program.steps, *after))
+
+
+def _add(buffers: list[Buffer], buffer: Buffer) -> int:
+    buffers.append(buffer)
+    return len(buffers) - 1
+
+
+def _gathering(shape: Sequence[int], dtype: str, order: int, data: int, target: int, node: int) -> Nest:
+    index, extents = counters(shape)
+    body = Body()
+    row = body.add("load", (), "int64", (order, index[0]))
+    zero = body.add("constant", (), "int64", 0)
+    real = body.add("greater_equal", (row, zero), "bool")
+    safe = body.add("where", (real, row, zero), "int64")
+    length = int(np.prod(shape[1:], dtype=int))
+    along = dot(index[1:], row_major(shape[1:]))
+    value = body.add("load", (), dtype, (data, along, Indirect(safe, length, 0)))
+    nothing = body.add("constant", (), dtype, np.dtype(dtype).type(0).item())
+    kept = body.add("where", (real, value, nothing), dtype)
+    place = dot(index, row_major(shape))
+    return Nest(extents, tuple(body.instructions), (Result("store", kept, target, place, tuple(extents)),), node)
+
+
+def _adding(buffer: Buffer, source: int, total: int, node: int, number: int) -> Nest:
+    body = Body()
+    value = body.add("load", (), buffer.dtype, (source, Affine()))
+    wide = value if buffer.dtype == "float64" else body.add("cast", (value,), "float64")
+    before = body.add("load", (), "float64", (total, Affine(number)))
+    result = body.add("add", (before, wide), "float64")
+    return Nest({}, tuple(body.instructions), (Result("store", result, total, Affine(number), ()),), node)

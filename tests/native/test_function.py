@@ -1,0 +1,104 @@
+"""cr.compile."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import TraceError
+from chainrule.native.compile import NativeProgram, shared_cache
+from chainrule.native.function import compile
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    shared_cache.cache_clear()
+    yield
+    shared_cache.cache_clear()
+
+
+def test_same_meaning_with_nested_arguments():
+    def f(p, x, scale=2.0):
+        return {"y": np.tanh(x @ p["w"] + p["b"]) * scale, "n": (x.sum(), [x[0]])}
+
+    p = {"w": np.arange(6.0).reshape(3, 2) / 7, "b": np.ones(2)}
+    x = np.cos(np.arange(12.0)).reshape(4, 3)
+    compiled = compile(f)
+    for arguments, options in (((p, x), {}), ((p, x, 3.0), {}), ((p, x), {"scale": 0.5})):
+        got, want = compiled(*arguments, **options), f(*arguments, **options)
+        np.testing.assert_allclose(got["y"], want["y"], rtol=1e-13)
+        np.testing.assert_allclose(got["n"][0], want["n"][0], rtol=1e-13)
+        np.testing.assert_array_equal(got["n"][1][0], x[0])
+    assert isinstance(got["n"][0], np.float64)
+    assert compiled.__name__ == "f"
+
+
+def test_gradients():
+    def loss(x):
+        return np.sum(np.sin(x) * x**3)
+
+    x = np.linspace(-1, 1, 11)
+    value, gradient = compile(cr.value_and_grad(loss))(x)
+    np.testing.assert_allclose(value, loss(x), rtol=1e-13)
+    np.testing.assert_allclose(gradient, np.cos(x) * x**3 + 3 * np.sin(x) * x**2, rtol=1e-12)
+    np.testing.assert_allclose(compile(cr.hessian(loss))(x), cr.hessian(loss)(x), rtol=1e-11)
+
+
+def test_compiles_once_per_type():
+    traced = []
+
+    def f(x, n, rate):
+        traced.append(x.shape)
+        for _ in range(n):
+            x = x * rate
+        return x
+
+    compiled = compile(f)
+    for rate in (0.5, 2.0, 3.0):
+        np.testing.assert_allclose(compiled(np.ones(3), 2, rate), np.full(3, rate**2))
+    assert len(traced) == 1
+    compiled(np.ones(3), 3, 1.0)  # an integer belongs to the program
+    compiled(np.ones(4), 2, 1.0)
+    compiled(np.ones(3, np.float32), 2, 1.0)
+    assert len(traced) == 4
+    assert compiled(np.ones(3, np.float32), 2, 0.1).dtype == np.float32  # Python floats are weak, as in NumPy
+    assert isinstance(compiled.program(np.ones(3), 2, 1.0), NativeProgram)
+
+
+def test_control_flow_on_values_is_refused():
+    with pytest.raises(TraceError, match=r"np\.where"):
+        compile(lambda x: x if x.sum() > 0 else -x)(np.ones(3))
+    with pytest.raises(TraceError, match="neither data nor hashable"):
+        compile(lambda x, s: x)(np.ones(3), {1, 2})
+
+
+def test_falls_back_to_numpy_with_a_warning(monkeypatch):
+    monkeypatch.setattr("chainrule.native.function.unavailable", lambda: "no executable memory")
+    compiled = compile(lambda x: x + 1.0)
+    with pytest.warns(RuntimeWarning, match=r"cannot run here \(no executable memory\); using NumPy"):
+        assert compiled(np.ones(2)).tolist() == [2, 2]
+
+
+def test_threads_share_one_program():
+    traced = []
+
+    def f(x):
+        traced.append(1)
+        return np.exp(x) - 1.0
+
+    compiled, wrong = compile(f), []
+
+    def work():
+        for _ in range(50):
+            if not np.allclose(compiled(np.zeros(9)), 0.0):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+    assert len(traced) == 1
