@@ -1,8 +1,9 @@
 """A program as an LLVM module: one function per nest and product, and one that runs them in order.
 
-``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants; see `Slots`. 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a
-negative one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a
-step by its NumPy meaning.
+``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants; see `Slots`.
+0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a negative
+one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a step by its
+NumPy meaning.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ class Compiled:
         """The data among the leaves, and what the program depends on: their types, and the values of all others."""
         kinds = {leaf.dtype for leaf in leaves if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"}
         real = np.float32 if kinds == {np.dtype(np.float32)} else np.float64
-        data, key = [], []
+        data: list[np.ndarray] = []
+        key: list[Any] = []
         for leaf in leaves:
             if isinstance(leaf, float) and not isinstance(leaf, np.generic):
                 leaf = real(leaf)
