@@ -78,7 +78,7 @@ def test_quantile_output():
 
 
 def test_two_numeric_targets():
-    rng, X = simulated(800)
+    _, X = simulated(800)
     Y = np.stack([10 * X[:, 0], 1e4 + 1e3 * X[:, 1] ** 2], axis=1)
     model = cr.FeedForwardRegressor(random_state=0).fit(X, Y)
     assert model.predict(X).shape == (800, 2)
@@ -87,7 +87,7 @@ def test_two_numeric_targets():
 
 
 def test_vector_of_binary_targets():
-    rng, X = simulated(800)
+    _, X = simulated(800)
     Y = np.stack([X[:, 0] > 0, X.sum(axis=1) > 0, X[:, 1] > 1], axis=1).astype(int)
     model = cr.FeedForwardClassifier(random_state=0).fit(X, Y)
     assert model.predict_proba(X).shape == (800, 3)
@@ -108,7 +108,7 @@ def test_classes_are_probabilities():
 def test_better_than_linear_where_the_world_is_not():
     X, y = load_breast_cancer(return_X_y=True)
     assert cross_val_score(cr.FeedForwardClassifier(random_state=0), X, y, cv=4).mean() > 0.95
-    rng, X = simulated()
+    _, X = simulated()
     y = np.sin(2 * X[:, 0]) * X[:, 1]
     network = cr.FeedForwardRegressor(random_state=0).fit(X, y)
     assert network.score(X, y) > 0.9 > 0.2 > cr.LinearRegression().fit(X, y).score(X, y)
@@ -192,7 +192,7 @@ def test_data_frames_with_text_and_missing_values(tmp_path):
 
 
 def test_missing_values_in_a_matrix():
-    rng, X = simulated(600)
+    _, X = simulated(600)
     y = X[:, 0] + 2 * np.isnan(np.where(X[:, 1] > 1, np.nan, X[:, 1]))
     X[X[:, 1] > 1, 1] = np.nan
     model = cr.FeedForwardRegressor(random_state=0).fit(X, y)

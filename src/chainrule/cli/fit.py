@@ -65,7 +65,7 @@ def fit(
 ) -> None:
     """Fit a model to a table (CSV or Parquet), score it, and write a model file.
 
-    Finds out what the columns are and says so. A share of the rows is kept aside; the scores are those of rows the model never saw.
+    Finds out what the columns are and says so. The scores are those of rows kept aside, which the model never saw.
 
     Parameters
     ----------

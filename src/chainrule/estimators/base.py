@@ -19,6 +19,7 @@ from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_o
 from chainrule.learn.training import Curves, Rows, Training, diagnose
 from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
+from chainrule.models.model import Model
 from chainrule.models.table import is_table, table_inputs
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import OUTPUTS, Distribution, Output
@@ -27,6 +28,9 @@ from chainrule.tables import TargetEncoder
 
 class FeedForwardEstimator(BaseEstimator):
     """Base of the estimators; see `FeedForwardRegressor` for the parameters."""
+
+    model_: Model
+    trainings_: list[Training]
 
     # -- what subclasses say
 
@@ -323,7 +327,12 @@ def named_output(given: Any, default: Output) -> Output:
 def check_number(name: str, value: Any, low: float, whole: bool) -> None:
     """Refuse a parameter that is not a number in range."""
     kind = Integral if whole else Real
-    if isinstance(value, bool) or not isinstance(value, kind) or not value >= low or not np.isfinite(float(value)):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, kind)
+        or not float(value) >= low
+        or not np.isfinite(float(value))
+    ):
         raise OptionError(f"{name} must be a {'whole ' if whole else ''}number >= {low}, got {value!r}")
 
 

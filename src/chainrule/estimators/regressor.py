@@ -29,7 +29,7 @@ class FeedForwardRegressor(RegressionEstimator):
         Penalties ``l1·‖W‖₁ + (l2/2)·‖W‖² + group_l1·Σ‖W_column‖`` on the weights (not the biases), added to the *mean*
         loss per row. L1 gives exact zeros; group L1 drops input columns.
     optimizer : str or Optimizer, default="adam"
-        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"gd"``, ``"lbfgs"``, or an object such as ``cr.Adam(1e-2)``.
+        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"gd"``, ``"lbfgs"``, or an object: ``cr.Adam(1e-2)``.
     learning_rate_init : float, default=0.001
     batch_size : int or "auto"
         ``"auto"``: a power of two between 16 and 256, about one hundredth of the rows.

@@ -1,9 +1,4 @@
-"""Training on the whole objective at once, by L-BFGS: for linear models, small tables and exact solutions.
-
-An L1 term is made smooth by splitting each penalised parameter into its positive and negative part, both bounded by
-zero: ``θ = θ⁺ - θ⁻``, ``‖θ‖₁ = Σ θ⁺ + θ⁻`` (Schmidt, Fung & Rosales 2007, §2.3). Bounds are met exactly, so zeros are
-exact.
-"""
+"""Training on the whole objective at once, by L-BFGS: for linear models, small tables and exact solutions."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize as scipy_minimize
+from scipy.optimize import fmin_l_bfgs_b
 
 from chainrule.calculus import hvp, value_and_grad
 from chainrule.errors import DivergenceError, OptionError
@@ -20,6 +15,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.trace import trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.penalties import GroupL1
+from chainrule.learn.split import Split
 from chainrule.networks import Network, Pass
 from chainrule.passes import optimize
 
@@ -81,23 +77,13 @@ def solve(
         Product of the Hessian of `smooth` at θ and a vector.
     """
     weights = np.zeros(len(start)) if l1 is None else np.asarray(l1, np.float64)
-    split = np.flatnonzero(weights > 0)
-    strength = weights[split]
-
-    def join(z: np.ndarray) -> np.ndarray:
-        theta = z[: len(start)].copy()
-        theta[split] -= z[len(start) :]
-        return theta
+    split = Split(weights)
 
     def objective(z: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = smooth(join(z))
+        value, gradient = smooth(split.theta(z))
         if not np.isfinite(value):
             raise DivergenceError("the objective became infinite or NaN; look for extreme values in the data")
-        down = gradient[split]
-        full = np.concatenate([gradient, -down])
-        full[split] += strength
-        full[len(start) :] += strength
-        return value + float(strength @ (z[split] + z[len(start) :])), full
+        return split.value(value, z), split.gradient(gradient)
 
     def residual(theta: np.ndarray) -> float:
         _, gradient = smooth(theta)
@@ -105,38 +91,30 @@ def solve(
         elsewhere = np.abs(gradient + weights * np.sign(theta))
         return float(np.max(np.where((theta == 0) & (weights > 0), at_zero, elsewhere), initial=0.0))
 
-    z = np.concatenate([start, np.zeros(len(split))]).astype(np.float64)
-    z[split], z[len(start) :] = np.maximum(start[split], 0), np.maximum(-start[split], 0)
-    lower = np.full(len(z), -np.inf)
-    lower[split], lower[len(start) :] = 0.0, 0.0
-    bounds = np.stack([lower, np.full(len(z), np.inf)], axis=1) if len(split) else None
-    callback = None if on_iteration is None else (lambda z: on_iteration(join(z)))
+    z = split.variables(np.asarray(start, np.float64))
+    callback = None if on_iteration is None else (lambda z: on_iteration(split.theta(z)))
     n_iter, reason = 0, "the limit of iterations was reached"
     remaining = max_iter
     while remaining > 0:  # a fresh start clears the curvature pairs, which helps where rounding has spoilt them
-        result = scipy_minimize(
+        found, _, facts = fmin_l_bfgs_b(
             objective,
             z,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
+            bounds=split.bounds,
+            m=memory,
+            factr=0.0,
+            pgtol=tol,
+            maxiter=remaining,
+            maxfun=20 * remaining,
+            maxls=50,
             callback=callback,
-            options={
-                "maxiter": remaining,
-                "maxfun": 20 * remaining,
-                "maxcor": memory,
-                "ftol": 0.0,
-                "gtol": tol,
-                "maxls": 50,
-            },
         )
-        n_iter += int(result.nit)
-        remaining -= max(int(result.nit), 1)
-        improved = bool(np.any(result.x != z))
-        z = result.x
-        if residual(join(z)) <= tol or not improved:
+        n_iter += int(facts["nit"])
+        remaining -= max(int(facts["nit"]), 1)
+        improved = bool(np.any(found != z))
+        z = found
+        if residual(split.theta(z)) <= tol or not improved:
             break
-    theta = join(z)
+    theta = split.theta(z)
     if hvp is not None and residual(theta) > tol:
         theta = _newton(smooth, hvp, weights, theta, residual, tol)
     final = residual(theta)

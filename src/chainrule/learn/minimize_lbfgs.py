@@ -10,50 +10,22 @@ from chainrule.calculus.curvature import DENSE_LIMIT, dense_matrix
 from chainrule.learn.minimize_objective import Objective
 from chainrule.learn.minimize_search import Limits, Stop, Tracker, diverged, evaluate
 from chainrule.learn.optimizers import LBFGS
+from chainrule.learn.split import Split
 
 
-class _Split:
-    """θ in variables that L-BFGS-B can handle: with L1, ``θ = p − n`` where ``p, n ≥ 0`` and ``|θ| = p + n``.
-
-    The kink becomes two bounds, and a parameter whose variables are both at their bound is zero exactly (Schmidt, Fung
-    & Rosales 2007, "Fast optimization methods for L1 regularization").
-    """
-
-    def __init__(self, objective: Objective) -> None:
-        self.objective, self.size = objective, objective.size
-        self.slope = np.zeros(self.size)  # of the penalty, per element
-        for p in objective.proximal:
-            self.slope[p.members] = p.penalty.strength
-        self.kinked = self.slope > 0
-
-    @property
-    def bounds(self) -> list[tuple[float | None, None]] | None:
-        if not self.kinked.any():
-            return None
-        return [(0.0 if k else None, None) for k in self.kinked] + [(0.0, None)] * int(self.kinked.sum())
-
-    def variables(self, theta: np.ndarray) -> np.ndarray:
-        first = np.where(self.kinked, np.maximum(theta, 0.0), theta)
-        return np.concatenate([first, np.maximum(-theta[self.kinked], 0.0)])
-
-    def theta(self, variables: np.ndarray) -> np.ndarray:
-        theta = variables[: self.size].copy()
-        theta[self.kinked] -= variables[self.size :]
-        return theta
-
-    def value(self, smooth: float, variables: np.ndarray) -> float:
-        slope = np.concatenate([self.slope, self.slope[self.kinked]])
-        return smooth + float(slope[slope > 0] @ variables[slope > 0])
-
-    def gradient(self, gradient: np.ndarray) -> np.ndarray:
-        return np.concatenate([gradient + self.slope, (self.slope - gradient)[self.kinked]])
+def _slope(objective: Objective) -> np.ndarray:
+    """Strength of the L1 term for each element of θ."""
+    slope = np.zeros(objective.size)
+    for p in objective.proximal:
+        slope[p.members] = p.penalty.strength
+    return slope
 
 
 def lbfgs(objective: Objective, theta: np.ndarray, method: LBFGS, limits: Limits, track: Tracker) -> Stop:
     """L-BFGS-B on the whole objective, then Newton steps where the values no longer tell points apart."""
     from scipy.optimize import fmin_l_bfgs_b
 
-    split = _Split(objective)
+    split = Split(_slope(objective))
     value, _, norm = evaluate(objective, theta)
     if not (np.isfinite(value) and np.isfinite(norm)):
         return diverged(track, objective.fault(theta), value)

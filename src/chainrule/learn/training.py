@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DivergenceError, OptionError
-from chainrule.graph.interpret import first_non_finite
 from chainrule.learn.blocks import BlockRunner
+from chainrule.learn.divergence import first_fault
 from chainrule.learn.loop import EpochRunner, NumpyEpoch
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
@@ -222,7 +222,8 @@ class Training:
     def hyper(self) -> list[Any]:
         """Current values of the hyper-parameters, in the graph's order."""
         o = self.options
-        values: dict[str, Any] = {f"optimizer.{k}": v for k, v in o.optimizer.hyper().items()}
+        own = o.optimizer.hyper() if isinstance(o.optimizer, FirstOrder) else {}
+        values: dict[str, Any] = {f"optimizer.{k}": v for k, v in own.items()}
         if self.reduced and "optimizer.lr" in values:
             values["optimizer.lr"] /= REDUCTION**self.reduced
         values |= {f"layer.{k}": v for k, v in self.network.hyper().items()}
@@ -361,9 +362,7 @@ class Training:
         def watch(batch: int, inputs: list[Any], outputs: list[Any]) -> None:
             if found or all(np.isfinite(np.asarray(v, np.float64)).all() for v in outputs):
                 return
-            position = first_non_finite(graph, inputs)
-            node = "?" if position is None else _describe(graph, position)
-            found.append(f"in batch {batch + 1}, first at {node}")
+            found.append(f"in batch {batch + 1}, first at {first_fault(graph, inputs)}")
 
         runner = NumpyEpoch(graph, len(self.step.carry), len(self.step.hyper), self.step.batch_size, watch)
         with np.errstate(all="ignore"):
@@ -373,15 +372,6 @@ class Training:
             f"training diverged in epoch {self.epoch + 1}: values became infinite or NaN {where}; "
             "lower the learning rate, or look for extreme values in the data"
         )
-
-
-def _describe(graph: Any, position: int) -> str:
-    node = graph.nodes[position]
-    operation = node.primitive.name
-    near = next((n.name for n in graph.nodes[position:] if n.name), None)
-    if node.name:
-        return f"'{node.name}' ({operation})"
-    return f"operation {operation}" + (f" on the way to '{near}'" if near else "")
 
 
 def train(

@@ -143,12 +143,14 @@ def seed_of(seed: int, member: int, start: int) -> int:
 def finish(
     network: Network, inputs: Inputs, target: TargetEncoder, trainings: Sequence[Training], facts: dict[str, Any]
 ) -> Model:
-    """Put trained members together as a model; constants of the output (such as one variance) are set from residuals."""
+    """Put trained members together as a model; constants of the output, such as one variance, from residuals."""
     first = trainings[0]
     rows = first.validation or first.rows
     raw = [raw_outputs(t, rows.x) for t in trainings]
     output: Output = network.output.calibrated(
-        np.mean(raw, axis=0, dtype=np.float64), rows.y.astype(np.float64), rows.w.astype(np.float64)
+        np.mean(np.stack(raw), axis=0, dtype=np.float64, keepdims=False),
+        rows.y.astype(np.float64),
+        rows.w.astype(np.float64),
     )
     members = tuple(Member(t.theta.copy(), {k: v.copy() for k, v in t.buffers.items()}) for t in trainings)
     return Model(inputs, target, output, members, network.with_output(output), facts)

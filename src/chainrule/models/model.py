@@ -116,7 +116,8 @@ class Model:
         OptionError
             If the place cannot be written to, or the output is a class of one's own, which a file cannot describe.
         """
-        graphs, tensors = {}, {}
+        graphs: dict[str, Any] = {}
+        tensors: dict[str, np.ndarray] = {}
         for size in BLOCKS:
             description, constants = graph_to_dict(self.graph(size))
             graphs[str(size)] = description
