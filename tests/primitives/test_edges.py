@@ -99,6 +99,14 @@ def test_logsumexp_range(values: Any, total: float, shares: Any, dtype: str) -> 
     np.testing.assert_allclose(cr.grad(lambda x: np.logaddexp.reduce(x))(np.array(values, dtype)), shares, atol=1e-6)
 
 
+def test_logsumexp_of_nothing() -> None:
+    graph = cr.trace(lambda x: (sp.logsumexp(x, axis=1), sp.logsumexp(x, keepdims=True)), np.zeros((3, 0), np.float32))
+    by_row, total = graph(np.zeros((3, 0)))
+    assert by_row.tolist() == [-np.inf] * 3
+    assert by_row.dtype == np.float32
+    assert total.tolist() == [[-np.inf]]
+
+
 def test_logsumexp_weights() -> None:
     both = cr.value_and_grad(lambda a, b: sp.logsumexp(a, b=b), (0, 1))
     value, (da, db) = both(np.array([1000.0, 1.0]), np.array([0.0, 2.0]))

@@ -200,6 +200,8 @@ def getitem(x: Traced, key: Any) -> Any:
         if item is None:
             shape.append(1)
             continue
+        if item is Ellipsis:  # stands for no axis, but apart are the arrays on its two sides
+            continue
         size = x.shape[axis]
         if isinstance(item, slice):
             start, stop, step = item.indices(size)
@@ -230,11 +232,11 @@ def getitem(x: Traced, key: Any) -> Any:
 
 
 def _is_array(item: Any) -> bool:
-    return not (item is None or isinstance(item, (slice, int)))
+    return not (item is None or item is Ellipsis or isinstance(item, (slice, int)))
 
 
 def _expand(x: Traced, key: tuple[Any, ...]) -> list[Any]:
-    """Make plain items of a key: masks become integer arrays, ``...`` full slices, and the key covers all axes."""
+    """Make plain items of a key: masks become integer arrays, ``...`` full slices (if any), and it covers all axes."""
     items = [_plain(item) for item in key]
     if sum(item is Ellipsis for item in items) > 1:
         raise GraphError("an index can have only one ellipsis (...)")
@@ -247,7 +249,7 @@ def _expand(x: Traced, key: tuple[Any, ...]) -> list[Any]:
     axis = 0
     for item in items:
         if item is Ellipsis:
-            result += [slice(None)] * (x.ndim - covered)
+            result += [slice(None)] * (x.ndim - covered) or [Ellipsis]
             axis += x.ndim - covered
         elif _is_array(item) and item.dtype == np.bool_:
             result += _mask_positions(item, x, axis)
