@@ -90,6 +90,11 @@ def test_integer_arrays(key: Any, beside_slice: bool) -> None:
     compare(np.arange(24.0).reshape(3, 2, 4), (key[0], slice(None), key[2]) if beside_slice else key)
 
 
+def test_arrays_on_two_sides_of_an_empty_ellipsis_are_apart() -> None:
+    compare(np.ones((2, 3, 5)), (slice(1, 1), [-2], Ellipsis, np.array([-5])))
+    compare(np.ones((2, 3, 5)), (slice(1, 1), [-2], np.array([-5]), Ellipsis))
+
+
 def test_traced_indices_from_shapes() -> None:
     x = np.arange(12.0).reshape(3, 4)
     rows, column = np.array([2, 0, -1]), np.array(1)
