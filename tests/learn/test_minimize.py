@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -425,15 +423,6 @@ def test_a_result_prints_as_a_person_would_say_it() -> None:
     assert lines["curvature"] == "minimum: second derivative 2"
     assert lines["stopped"].startswith("the gradient is small: ‖∇J‖ = ")
     assert lines["method"].startswith("lbfgs, ")
-
-
-def test_the_page_on_optimisation_runs_as_it_stands() -> None:
-    page = FilePath(__file__).parents[2] / "docs" / "optimisation.md"
-    snippets = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(snippets) > 5
-    names: dict[str, Any] = {}
-    for snippet in snippets:
-        exec(compile(snippet, str(page), "exec"), names)
 
 
 # -- what is refused
