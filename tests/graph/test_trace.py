@@ -122,6 +122,7 @@ def test_inline_keeps_names() -> None:
     assert "growth" in outer.node_names
     np.testing.assert_array_equal(outer(X), np.exp(2 * X) + 1)
     np.testing.assert_array_equal(cr.trace(lambda x: inline(inner, x)[0], X)(X), np.exp(X) + 1)
+    np.testing.assert_array_equal(inline(inner, X)[0], np.exp(X) + 1)
 
 
 def test_threads_record_apart() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,39 @@ def test_derivatives(call: Call) -> None:
 
 def float_leaves(result: Any) -> list[Any]:
     return [x for x in flatten(result)[0] if ArrayType.of(x).is_float]
+
+
+def parameters(function: Any) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+WITH_SIGNATURE = [f for f in FUNCTIONS if getattr(f, "__module__", "").startswith("numpy")]
+EXTRA = {"newshape"}  # what np.reshape called its shape before 2.1
+#: np.linalg.cross has fewer parameters than np.cross, whose meaning it shares
+OF_A_FUNCTION_WITH_MORE = {(np.linalg.cross, name) for name in ("axisa", "axisb", "axisc", "axis")}
+
+
+@pytest.mark.parametrize("function", WITH_SIGNATURE, ids=full_name)
+def test_takes_numpys_parameters(function: Any) -> None:
+    """No parameter of ours that NumPy has not, and the same defaults."""
+    try:
+        theirs = {p.name: p for p in parameters(function)}
+    except ValueError:
+        pytest.skip("NumPy does not tell in this version")
+    variable = {p.VAR_POSITIONAL for p in theirs.values()} & {p.kind for p in theirs.values()}
+    for place, mine in enumerate(parameters(FUNCTIONS[function])):
+        if mine.kind in (mine.VAR_KEYWORD, mine.VAR_POSITIONAL) or mine.name in EXTRA:
+            continue
+        other = list(theirs.values())[place] if place < len(theirs) else mine
+        if mine.kind is mine.POSITIONAL_ONLY or other.kind is mine.POSITIONAL_ONLY:
+            assert other.kind in (mine.POSITIONAL_ONLY, mine.POSITIONAL_OR_KEYWORD)
+            continue
+        if mine.name not in theirs:
+            assert variable or (function, mine.name) in OF_A_FUNCTION_WITH_MORE
+            continue
+        default = theirs[mine.name].default
+        if default not in (mine.empty, np._NoValue) and (function, mine.name) not in OF_A_FUNCTION_WITH_MORE:
+            assert mine.default == default or (mine.name, mine.default) in (("optimize", True), ("kind", None))
 
 
 class Watched(dict):  # type: ignore[type-arg]

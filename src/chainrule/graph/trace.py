@@ -274,8 +274,10 @@ def label(x: Any, name: str) -> Any:
 
 
 def inline(graph: Graph, *inputs: Any) -> list[Any]:
-    """Record a graph's nodes again, names included, on inputs of which at least one is traced (flat lists)."""
-    recorder = next(x.recorder for x in inputs if isinstance(x, Traced))
+    """Record a graph's nodes again, names included, on a flat list of inputs; without a traced one just run it."""
+    recorder = next((x.recorder for x in inputs if isinstance(x, Traced)), None)
+    if recorder is None:
+        return graph.run(*(graph.as_input(k, x) for k, x in enumerate(inputs)))
     values: dict[int, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for position, node in enumerate(graph.nodes):
         if position in values:

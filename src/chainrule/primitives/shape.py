@@ -301,10 +301,18 @@ def size(a: Any, axis: Any = None) -> int:
     return prod([a.shape[k] for k in normalize_axes(axis, a.ndim)])
 
 
-@implements(np.zeros_like, np.empty_like)
+@implements(np.zeros_like)
 def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> np.ndarray:
     """Zeros, a constant."""
     return np.zeros(a.shape if shape is None else shape, dtype or a.dtype)
+
+
+@implements(np.empty_like)
+def empty_like(
+    prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> np.ndarray:
+    """Zeros, a constant."""
+    return zeros_like(prototype, dtype, shape=shape)
 
 
 @implements(np.ones_like)
