@@ -17,7 +17,7 @@ def distribution_of(output: Output, n: int, t: int, seed: int = 0) -> Distributi
 
 def grid(distribution: Distribution) -> tuple[np.ndarray, np.ndarray]:
     """Points x (m, n) and widths of cells around them, far into heavy tails; the median lies between two cells."""
-    u = np.linspace(-22.0, 22.0, 88_000)[:, None]
+    u = np.linspace(-22.0, 22.0, 44_000)[:, None]
     centre = distribution.ravel().median()
     return centre + np.sinh(u), np.cosh(u) * (u[1] - u[0])
 

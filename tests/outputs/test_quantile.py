@@ -63,6 +63,19 @@ def test_tails_have_about_the_right_length():
     assert d.std()[0] == pytest.approx(np.pi / np.sqrt(3), rel=0.05)
 
 
+def test_each_tail_follows_its_own_side():
+    output = Quantile([0.1, 0.4, 0.6, 0.9])
+    narrow, wide = 0.5, 4.0
+    raw = np.array([[np.log(np.expm1(narrow)), 0.0, 0.0, np.log(np.expm1(wide))]])
+    d = output.distribution(raw)
+    steps = logit(0.4) - logit(0.1)
+    np.testing.assert_allclose([d.left[0], d.right[0]], [narrow / steps, wide / steps], rtol=1e-5)
+    normal = Quantile([0.05, 0.25, 0.75, 0.95])
+    start = normal.initial_raw(rng.normal(size=(100_000, 1)))
+    excess = 2.0627 - 1.6449  # of a standard normal distribution above its 95 % quantile, in the mean
+    assert normal.distribution(start[None]).right[0] == pytest.approx(1.25 * excess, rel=0.05)
+
+
 def test_one_level_gives_an_asymmetric_laplace_distribution():
     output = Quantile([0.8])
     raw = np.zeros((4000, 1))

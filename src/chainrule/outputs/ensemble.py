@@ -88,6 +88,9 @@ class Mixture(Distribution):
     def sf(self, y: Any) -> np.ndarray:
         return np.mean([m.sf(y) for m in self.members], axis=0)
 
+    def tail(self, x: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        return np.mean([m.tail(x, upper) for m in self.members], axis=0)
+
     def mean(self) -> np.ndarray:
         return np.mean([m.mean() for m in self.members], axis=0)
 

@@ -106,6 +106,9 @@ class StudentTDistribution(Distribution):
     def sf(self, y: Any) -> np.ndarray:
         return stdtr(self.df, -self._score(y))
 
+    def tail(self, x: np.ndarray, upper: np.ndarray) -> np.ndarray:
+        return stdtr(self.df, np.where(upper, -1.0, 1.0) * self._score(x))
+
     def mean(self) -> np.ndarray:
         return self.loc
 
