@@ -79,7 +79,7 @@ class NativeProgram:
         self.plans = product_plans(self.program, target)
         self.memory: MemoryPlan = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
         self._library = Library(self.program, self.memory)
-        unit = Unit(lambda: emit_program(self.program, self.memory, self.plans, target), name=graph.name)
+        unit = Unit(lambda: emit_program(self.program, self.memory, self.plans, target), level=0, name=graph.name)
         self.executable: Executable = compile_units(
             unit, [RUN], target=target, cache=cache, symbols={LIBRARY: self._library.address}
         )

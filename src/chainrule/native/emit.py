@@ -8,7 +8,8 @@ NumPy meaning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from llvmlite import ir
@@ -36,7 +37,7 @@ class Slots(dict[str, int]):
     @staticmethod
     def of(program: Program) -> Slots:
         slots, start = Slots(), 0
-        for role in ("input", "output", "constant", "order", "data", "sum"):
+        for role in ("input", "output", "constant", "order", "data", "sum", "clock"):
             slots[role] = start
             start += max((b.number + 1 for b in program.buffers if b.role == role), default=0)
         slots.length = start
@@ -111,14 +112,29 @@ class _ProgramEmitter:
         for number in range(len(self.program.buffers)):
             self.addresses[number] = self.address(number)
         for k, step in enumerate(self.program.steps):
-            if isinstance(step, Nest):
-                self.nest(step)
-            elif isinstance(step, ProductStep):
-                self.product(k, step)
-            else:
-                self.call_library(k)
+            with self.measured(k):
+                if isinstance(step, Nest):
+                    self.nest(step)
+                elif isinstance(step, ProductStep):
+                    self.product(k, step)
+                else:
+                    self.call_library(k)
         self.builder.ret(self.builder.load(self.status, typ=_I32))
         return self.module
+
+    @contextmanager
+    def measured(self, k: int) -> Iterator[None]:
+        """Add the processor's cycles that a step takes to a counter of its own, if there is a buffer of role ``clock``."""
+        clock = next((b for b, buffer in enumerate(self.program.buffers) if buffer.role == "clock"), None)
+        if clock is None:
+            yield
+            return
+        now = declared(self.builder, "llvm.readcyclecounter", code.INDEX)
+        start = self.builder.call(now, [])
+        yield
+        counter = code.address(self.builder, self.addresses[clock], k, code.INDEX)
+        spent = self.builder.sub(self.builder.call(now, []), start)
+        self.builder.store(self.builder.add(self.builder.load(counter, typ=code.INDEX), spent), counter)
 
     def address(self, number: int) -> ir.Value:
         buffer = self.program.buffers[number]

@@ -96,9 +96,7 @@ class _Emitter:
         self.builder, self.nest, self.buffers, self.pointers = builder, nest, buffers, pointers
         self.status, self.lanes = status, lanes
         self.frames = [_Frame(None, None)]
-        self.accumulators: dict[
-            int, list[list[ir.Value]]
-        ] = {}  # result -> interleaved slots, each value (and position)
+        self.partial: dict[int, list[list[ir.Value]]] = {}  # fold -> its interleaved partial results, here and now
         self.turn = 0
         self.folds = {i.data: k for k, i in enumerate(nest.body) if i.op == "fold"}
 
@@ -108,16 +106,16 @@ class _Emitter:
         """Results that share their first ``depth`` loops, which are open."""
         k = 0
         while k < len(results):
-            result = self.nest.results[results[k]]
-            if len(result.loops) == depth:
-                self.leave(results[k])
-                k += 1
-                continue
-            axis = result.loops[depth]
+            loops = self.nest.results[results[k]].loops
             end = k
-            while end < len(results) and self._enters(results[end], depth, axis):
-                end += 1
-            self.loop(axis, results[k:end], depth)
+            if len(loops) == depth:
+                while end < len(results) and len(self.nest.results[results[end]].loops) == depth:
+                    end += 1
+                self.leave(results[k:end])
+            else:
+                while end < len(results) and self._enters(results[end], depth, loops[depth]):
+                    end += 1
+                self.loop(loops[depth], results[k:end], depth)
             k = end
 
     def _enters(self, number: int, depth: int, axis: int) -> bool:
@@ -146,8 +144,9 @@ class _Emitter:
             self.frames.pop()
 
         main = whole - whole % turns
-        self._repeat(0, main * step, step, turns, None, body)
-        self._repeat(main * step, whole * step, step, 1, None, body)
+        open_ = [k for k in group if k in self.partial]
+        self._repeat(0, main * step, step, turns, open_, body)
+        self._repeat(main * step, whole * step, step, 1, open_, body)
         if rest:
             mask = code.first_lanes(rest, self.lanes) if rest < self.lanes else None
             body(code.index(whole * step), 0, mask, None)
@@ -156,99 +155,98 @@ class _Emitter:
             self.finish(k)
 
     def _repeat(
-        self, start: int, stop: int, step: int, turns: int, mask: ir.Constant | None, body: Callable[..., None]
+        self, start: int, stop: int, step: int, turns: int, folds: Sequence[int], body: Callable[..., None]
     ) -> None:
+        """A loop, or if it is short its iterations written out; the partial results of folds go round with it."""
         count = (stop - start) // step
         if not count:
             return
         if count <= _UNROLLED:
             for i in range(count):
-                body(code.index(start + i * step), i % turns, mask, None)
+                body(code.index(start + i * step), i % turns, None, None)
             return
         entry = _Entry(self.builder.block)
         with code.loop(self.builder, start, stop, step * turns) as index:
+            phis = []
+            for k in folds:
+                for slot in self.partial[k]:
+                    for i, value in enumerate(slot):
+                        phi = self.builder.phi(value.type)
+                        phi.add_incoming(value, entry.block)
+                        slot[i] = phi
+                        phis.append((slot, i, phi))
             for turn in range(turns):
-                body(code.add(self.builder, index, turn * step), turn, mask, entry)
+                body(code.add(self.builder, index, turn * step), turn, None, entry)
+            for slot, i, phi in phis:
+                phi.add_incoming(slot[i], self.builder.block)
 
     # -- results
 
-    def leave(self, number: int) -> None:
-        """One iteration of a result: store, or one more term of a fold."""
-        r = self.nest.results[number]
-        if r.kind == "store":
-            self.store(r, self.value(r.value))
-        elif r.kind == "add":
-            self.store(r, self.value(r.value), add=True)
-        elif r.op in ("argmax", "argmin"):
-            self._position_term(number, r)
-        else:
-            self._term(number, r)
+    def leave(self, numbers: Sequence[int]) -> None:
+        """One iteration of results: terms of folds and stores; what is stored is computed before anything is."""
+        stored = []
+        for number in numbers:
+            r = self.nest.results[number]
+            if r.kind in ("store", "add"):
+                stored.append((r, self.value(r.value)))
+            elif r.position is not None:
+                self._position_term(number, r)
+            else:
+                self._term(number, r)
+        for r, value in stored:
+            self.store(r, value, add=r.kind == "add")
 
     def begin(self, number: int, turns: int) -> None:
         r = self.nest.results[number]
         dtype = self.nest.body[r.value].dtype
-        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
-        start = constant(dtype, neutral(r.op, dtype), lanes)
-        slots = []
-        for _ in range(turns):
-            slot = [self._slot(start)]
-            if r.position is not None:
-                slot.append(self._slot(constant("int64", 0, lanes)))
-            slots.append(slot)
-        self.accumulators[number] = slots
+        lanes = self._lanes_of(r)
+        start = [constant(dtype, neutral(r.op, dtype), lanes)]
+        if r.position is not None:
+            start.append(constant("int64", 0, lanes))
+        self.partial[number] = [list(start) for _ in range(turns)]
 
-    def _slot(self, start: ir.Constant) -> ir.Value:
-        with self.builder.goto_entry_block():
-            slot = self.builder.alloca(start.type)
-        self.builder.store(start, slot)
-        return slot
+    def _lanes_of(self, r: Result) -> int:
+        return self.lanes if any(a in self.nest.vector for a in r.loops) else 1
 
     def _term(self, number: int, r: Result) -> None:
-        instruction = self.nest.body[r.value]
-        slots = self.accumulators[number]
-        (slot,) = slots[self.turn % len(slots)]
-        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
+        dtype = self.nest.body[r.value].dtype
+        slot = self.partial[number][self.turn % len(self.partial[number])]
+        lanes = self._lanes_of(r)
         value = self.value(r.value) if lanes == 1 else self.wide(r.value)
         mask = self._mask_of(r.loops[len(r.kept) :])
-        type_ = llvm_type(instruction.dtype, lanes)
         if mask is not None:
-            value = self.builder.select(
-                mask, value, constant(instruction.dtype, neutral(r.op, instruction.dtype), lanes)
-            )
-        total = self.join(r.op, instruction.dtype, self.builder.load(slot, typ=type_), value)
-        self.builder.store(total, slot)
+            value = self.builder.select(mask, value, constant(dtype, neutral(r.op, dtype), lanes))
+        slot[0] = self.join(r.op, dtype, slot[0], value)
         if r.kind == "scan":
-            self.store(r, total)
+            self.store(r, slot[0])
 
     def _position_term(self, number: int, r: Result) -> None:
         builder = self.builder
-        instruction = self.nest.body[r.value]
-        ((best_slot, place_slot),) = self.accumulators[number]
-        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
-        pick = self.wide if lanes > 1 else self.value
-        value, place = pick(r.value), pick(r.position)  # type: ignore[arg-type]
-        best = builder.load(best_slot, typ=value.type)
+        assert r.position is not None
+        dtype = self.nest.body[r.value].dtype
+        (slot,) = self.partial[number]
+        pick = self.wide if self._lanes_of(r) > 1 else self.value
+        value, place, best = pick(r.value), pick(r.position), slot[0]
         relation = "greater" if r.op == "argmax" else "less"
-        better = emit_op(builder, relation, [instruction.dtype] * 2, "bool", value, best)
-        if instruction.dtype.startswith("float"):  # the first NaN wins
+        better = emit_op(builder, relation, [dtype, dtype], "bool", value, best)
+        if dtype.startswith("float"):  # the first NaN wins
             new = builder.fcmp_unordered("uno", value, value)
             old = builder.fcmp_unordered("uno", best, best)
             better = builder.and_(builder.or_(better, new), builder.not_(old))
-        builder.store(builder.select(better, value, best), best_slot)
-        before = builder.load(place_slot, typ=place.type)
-        builder.store(builder.select(better, place, before), place_slot)
+        slot[0] = builder.select(better, value, best)
+        slot[1] = builder.select(better, place, slot[1])
 
     def finish(self, number: int) -> None:
-        """Join the accumulators of a fold, make its value known, store it."""
+        """Join the partial results of a fold, make its value known, store it."""
         r = self.nest.results[number]
+        slots = self.partial.pop(number)
         if r.kind == "scan":
             return
         dtype = self.nest.body[r.value].dtype
-        lanes = self.lanes if any(a in self.nest.vector for a in r.loops) else 1
         if r.position is not None:
-            total = self.builder.load(self.accumulators[number][0][1], typ=llvm_type("int64", lanes))
+            total = slots[0][1]
         else:
-            parts = [self.builder.load(slot, typ=llvm_type(dtype, lanes)) for (slot,) in self.accumulators[number]]
+            parts = [slot[0] for slot in slots]
             while len(parts) > 1:
                 parts = [self.join(r.op, dtype, a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
             total = parts[0]

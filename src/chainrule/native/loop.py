@@ -84,7 +84,9 @@ class NativeEpoch:
         self.memory = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
         self._library = Library(self.program, self.memory)
         unit = Unit(
-            lambda: emit_epoch(self.program, self.memory, self.plans, target, batch_size), name=f"{graph.name} epoch"
+            lambda: emit_epoch(self.program, self.memory, self.plans, target, batch_size),
+            level=0,
+            name=f"{graph.name} epoch",
         )
         self.executable = compile_units(
             unit, [EPOCH], target=target, cache=cache, symbols={LIBRARY: self._library.address}
