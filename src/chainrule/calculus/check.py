@@ -167,7 +167,7 @@ class _Checker:
             direction: list[Any] = [None] * len(subject.leaves)
             direction[leaf] = np.zeros(subject.leaves[leaf].shape)
             direction[leaf][index] = 1.0
-            return complex_slope(subject.graph, subject.leaves, direction, subject.held)[0]
+            return complex_slope(subject.graph, subject.leaves, direction)[0]
 
         if by_complex_step and np.isfinite(expected).all():
             found = exact(np.array([complex_step(index) for index in chosen]).reshape(-1, 1))

@@ -1,4 +1,4 @@
-"""Run a graph at other points than it was recorded at, real or complex, with what ``stop_gradient`` holds held fixed.
+"""Run a graph at complex points, for derivatives without differences.
 
 A real-analytic function evaluated at ``x + ih v`` has ``h f'(x) v`` as its imaginary part (Squire & Trapp 1998, "Using
 complex variables to estimate derivatives of real functions"). Nothing is subtracted, so with ``h`` tiny the derivative
@@ -8,13 +8,16 @@ is exact to rounding. Graphs allow it where every operation on the way continues
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import scipy.special as sp
 
 from chainrule.graph.graph import Graph, Node
+from chainrule.graph.interpret import walk
 from chainrule.graph.primitive import zero_reverse
+from chainrule.graph.trace import CONSTANT
 
 STEP = 1e-30
 
@@ -57,27 +60,14 @@ def _piecewise_constant(node: Node) -> bool:
     return not node.type.is_float or node.primitive.reverse is zero_reverse
 
 
-def run_at(graph: Graph, arguments: Sequence[Any], held: Mapping[int, Any]) -> list[np.ndarray]:
-    """The outputs at real or complex arguments.
-
-    Parameters
-    ----------
-    graph : Graph
-    arguments : sequence of arrays
-    held : mapping
-        Values of nodes, by position, that stay what they are: see `held_values`.
-    """
+def run_at(graph: Graph, arguments: Sequence[Any]) -> list[np.ndarray]:
+    """The outputs at real or complex arguments."""
     values: list[Any] = [None] * len(graph.nodes)
     for i, argument in zip(graph.inputs, arguments, strict=True):
         values[i] = argument
     for position, node in enumerate(graph.nodes):
-        if node.primitive.name == "input":
-            continue
-        if position in held:
-            values[position] = held[position]
-            continue
-        inputs = [values[i] for i in node.inputs]
-        values[position] = run_node(node, inputs)
+        if node.primitive.name != "input":
+            values[position] = run_node(node, [values[i] for i in node.inputs])
     return [values[i] for i in graph.outputs]
 
 
@@ -91,15 +81,23 @@ def run_node(node: Node, inputs: Sequence[Any]) -> Any:
     return node.primitive.numpy(*inputs, **node.params)
 
 
-def held_values(graph: Graph, values: Mapping[int, Any]) -> dict[int, Any]:
-    """Of the values of all nodes those that count as constants."""
-    return {p: values[p] for p, node in enumerate(graph.nodes) if node.primitive.name == "stop_gradient"}
+def hold(graph: Graph, arguments: Sequence[np.ndarray]) -> Graph:
+    """The graph with constants in place of what ``stop_gradient`` holds at these arguments."""
+    if not any(node.primitive.name == "stop_gradient" for node in graph.nodes):
+        return graph
+    nodes = list(graph.nodes)
+    for position, value in walk(graph, arguments):
+        node = nodes[position]
+        if node.primitive.name == "stop_gradient":
+            constant = np.array(value, order="C")
+            nodes[position] = replace(node, primitive=CONSTANT, inputs=(), params={"value": constant})
+    return replace(graph, nodes=tuple(nodes))
 
 
 def complex_slope(
-    graph: Graph, point: Sequence[np.ndarray], direction: Sequence[np.ndarray | None], held: Mapping[int, Any]
+    graph: Graph, point: Sequence[np.ndarray], direction: Sequence[np.ndarray | None]
 ) -> list[np.ndarray]:
     """Directional derivatives of the outputs, by one complex step; ``None`` is a direction of zeros."""
     moved = [x if d is None else x + 1j * STEP * d for x, d in zip(point, direction, strict=True)]
     with np.errstate(all="ignore"):
-        return [np.imag(y) / STEP for y in run_at(graph, moved, held)]
+        return [np.imag(y) / STEP for y in run_at(graph, moved)]

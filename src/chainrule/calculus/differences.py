@@ -100,10 +100,9 @@ def slopes(
 def sides_differ(found: Slopes, tolerance: np.ndarray) -> np.ndarray:
     """Where the derivatives from left and right are surely different: a kink, or a jump."""
     with np.errstate(all="ignore"):
-        errors = 10.0 * (found.error_right + found.error_left)
-        size = np.abs(found.right) + np.abs(found.left)
+        errors = 30.0 * (found.error_right + found.error_left)
         jump = np.isinf(found.right) | np.isinf(found.left)
-        return jump | (np.abs(found.right - found.left) > 1e-3 * size + errors + tolerance)
+        return jump | (np.abs(found.right - found.left) > errors + tolerance)
 
 
 class _Limit:

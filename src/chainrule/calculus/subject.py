@@ -8,40 +8,46 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.calculus.continuation import continues, held_values, run_at
+from chainrule.calculus.continuation import continues, hold
 from chainrule.calculus.derivatives import grad, jvp
 from chainrule.errors import DifferentiationError
 from chainrule.graph.graph import Graph
-from chainrule.graph.interpret import walk
-from chainrule.graph.trace import argument_names, as_recordable, label, trace
+from chainrule.graph.trace import Traced, argument_names, as_recordable, inline, label, trace
 from chainrule.graph.tree import TreeShape, flatten
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The function under test, as one number of float64 arrays.
+    """The function under test.
 
     Parameters
     ----------
+    called : callable
+        The function as it is, of the leaves that are variables; returns one number.
     function : callable
-        Of the leaves that are variables; returns one number.
+        The same with what ``stop_gradient`` holds held fixed: what derivatives are those of.
     leaves : list of arrays
         Where it is checked, in double precision.
     names : list of str
     graph : Graph
-        The function as recorded.
-    held : dict
-        Values of the graph that count as constants.
+        Of `function`.
     """
 
+    called: Callable[..., Any]
     function: Callable[..., Any]
     leaves: list[np.ndarray]
     names: list[str]
     graph: Graph
-    held: dict[int, Any]
 
     @classmethod
     def of(cls, f: Callable[..., Any], args: tuple[Any, ...], seed: int) -> Subject:
+        """Record a function at given arguments; those that are integers or booleans are held fixed.
+
+        Raises
+        ------
+        DifferentiationError
+            If there is nothing to differentiate.
+        """
         given, tree = flatten(args)
         names = argument_names(f, tree)
         arrays = [as_recordable(leaf, name) for leaf, name in zip(given, names, strict=True)]
@@ -49,16 +55,16 @@ class Subject:
         if not free:
             kinds = ", ".join(str(a.dtype) for a in arrays) or "nothing"
             raise DifferentiationError(f"check_gradient needs a floating-point argument, got {kinds}; write 1.0, not 1")
-        function = _weighted(f, given, tree, free, seed)
+        called = _weighted(f, given, tree, free, seed)
         leaves = [arrays[k].astype(np.float64) for k in free]
         free_names = [names[k] for k in free]
 
         def named(*variables: Any) -> Any:
-            return function(*[label(x, name) for x, name in zip(variables, free_names, strict=True)])
+            return called(*[label(x, name) for x, name in zip(variables, free_names, strict=True)])
 
-        graph = trace(named, *leaves)
-        held = held_values(graph, dict(walk(graph, leaves)))
-        return cls(function, leaves, free_names, graph, held)
+        recorded = trace(named, *leaves)
+        graph = hold(recorded, leaves)
+        return cls(called, called if graph is recorded else replayed(graph), leaves, free_names, graph)
 
     @property
     def precision(self) -> float:
@@ -73,8 +79,6 @@ class Subject:
         """The function's own value; NaN where it has none."""
         try:
             with np.errstate(all="ignore"):
-                if self.held:
-                    return float(run_at(self.graph, leaves, self.held)[0])
                 return float(self.function(*leaves))
         except (ArithmeticError, np.linalg.LinAlgError):
             return float("nan")
@@ -106,8 +110,8 @@ class Subject:
 
     def remarks(self) -> tuple[str, ...]:
         """Whether the recorded graph computes what the function does."""
-        plain = self.value(self.leaves)
         with np.errstate(all="ignore"):
+            plain = float(self.called(*self.leaves))
             recorded = float(self.graph.run(*self.leaves)[0])
         if np.isclose(plain, recorded, rtol=1e4 * self.precision, atol=0.0, equal_nan=True):
             return ()
@@ -115,6 +119,16 @@ class Subject:
             f"gives {plain:.9g} when called and {recorded:.9g} when recorded; it must depend on its arguments alone "
             "(no random numbers, nothing stored between calls)",
         )
+
+
+def replayed(graph: Graph) -> Callable[..., Any]:
+    """A graph of one output as a function of plain or traced arguments."""
+
+    def function(*leaves: Any) -> Any:
+        traced = any(isinstance(x, Traced) for x in leaves)
+        return inline(graph, *leaves)[0] if traced else graph.run(*leaves)[0]
+
+    return function
 
 
 def _weighted(
