@@ -94,9 +94,9 @@ class Point:
             If the function returns anything but one floating-point number.
         """
         if len(self.outputs) != 1 or self.outputs[0].size != 1:
-            shapes = ", ".join(str(x.shape) for x in self.outputs) or "nothing"
+            shapes = ", ".join(f"shape {x.shape}" for x in self.outputs) or "nothing"
             raise DifferentiationError(
-                f"grad needs a function that returns one number, this one returns shape {shapes}; "
+                f"grad needs a function that returns one number, this one returns {shapes}; "
                 "sum it, or use cr.jacobian or cr.vjp"
             )
         (value,) = self.outputs
