@@ -26,8 +26,8 @@ def test_inverse_problem_needs_a_mixture():
     X_test, t_test = bishop(20000, 1)
 
     def nll(output):
-        options = {"batch_size": 64, "learning_rate_init": 4e-3, "l2": 0.0, "random_state": 0}
-        model = cr.FeedForwardRegressor((64, 64), output=output, **options).fit(X, t)
+        options = {"batch_size": 64, "learning_rate_init": 5e-3, "l2": 0.0, "random_state": 0}
+        model = cr.FeedForwardRegressor((64, 64), output=output, n_members=2, **options).fit(X, t)
         return -np.mean(model.predict_dist(X_test).logpdf(t_test))
 
     assert -1.282 - 0.02 < nll(cr.GaussianMixture(10)) <= -1.15  # the optimum is -1.282

@@ -22,7 +22,7 @@ def checks():
             yield pytest.param(made, check, id=f"{type(estimator).__name__}-{name}")
 
 
-@pytest.mark.parametrize(("estimator", "check"), checks())
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
 def test_check(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the checks' own data warn, as scikit-learn's runner lets them

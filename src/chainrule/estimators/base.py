@@ -20,6 +20,7 @@ from chainrule.learn.training import Curves, Rows, Training, diagnose
 from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
+from chainrule.models.rows import merge_equal_rows
 from chainrule.models.table import is_table, table_inputs
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import OUTPUTS, Distribution, Output
@@ -83,7 +84,7 @@ class FeedForwardEstimator(BaseEstimator):
             raise OptionError("X_val and y_val go together; give both or neither")
         table = self._read_inputs(X, y, reset=True)
         codes = self._read_target(y)
-        weights = self._weights(table, codes, sample_weight)
+        table, codes, weights = self._weighted(table, codes, sample_weight)
         seed = self._seed()
         warm = bool(self._setting("warm_start")) and hasattr(self, "trainings_")
         train_rows, held_rows = self._hold_out(codes, weights, seed, X_val is not None)
@@ -123,7 +124,7 @@ class FeedForwardEstimator(BaseEstimator):
         first = not hasattr(self, "trainings_")
         table = self._read_inputs(X, y, reset=first)
         codes = self._encode_target(y)
-        weights = self._weights(table, codes, sample_weight)
+        table, codes, weights = self._weighted(table, codes, sample_weight)
         if first:
             seed = self._seed()
             inputs = self._fit_inputs(table, weights)
@@ -167,6 +168,13 @@ class FeedForwardEstimator(BaseEstimator):
             x = np.asarray(inputs.encode(inputs.arrays(table)))
         return Rows.of(x, target.standardise(codes), weights, self._setting("dtype"))
 
+    def _weighted(self, table: Any, codes: np.ndarray, sample_weight: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Rows with their weights, equal rows of a matrix put together."""
+        weights = self._weights(table, codes, sample_weight)
+        if is_table(table):
+            return table, codes, weights
+        return merge_equal_rows(table, codes, weights)
+
     def _weights(self, table: Any, codes: np.ndarray, sample_weight: Any) -> np.ndarray:
         n = len(codes)
         weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True)
@@ -183,12 +191,16 @@ class FeedForwardEstimator(BaseEstimator):
         kept, held = split_rows(len(present), fraction, seed, self._strata(codes[present]))
         return present[kept], present[held]
 
+    #: from so many rows on "auto" holds some out; with fewer they are worth more in training
+    _enough_to_hold_out = 100
+
     def _validation_share(self, n: int) -> float:
-        if self._setting("early_stopping") == "auto":
-            return (
-                0.0 if n < 100 or isinstance(self._optimizer(), LBFGS) else float(self._setting("validation_fraction"))
-            )
-        return float(self._setting("validation_fraction")) if self._setting("early_stopping") else 0.0
+        share, wanted = float(self._setting("validation_fraction")), self._setting("early_stopping")
+        if wanted != "auto":
+            return share if wanted else 0.0
+        if n < self._enough_to_hold_out or isinstance(self._optimizer(), LBFGS):
+            return 0.0
+        return max(share, min(0.2, 100 / n))  # a loss over fewer than a hundred rows says little
 
     def _layers(self) -> tuple[Any, ...]:
         if self._setting("network") is not None:

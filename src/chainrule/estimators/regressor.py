@@ -36,9 +36,11 @@ class FeedForwardRegressor(RegressionEstimator):
     max_iter : int, default=200
         At most so many epochs.
     tol, n_iter_no_change : float, int
-        Training stops when the watched loss has not fallen by `tol` for so many epochs.
+        When the watched loss has not fallen by `tol` for so many epochs the learning rate is divided by 4, twice, and
+        then training stops.
     early_stopping : bool or "auto"
-        Watch the loss of held-out rows and keep the best epoch; "auto": from 100 rows on.
+        Watch the loss of held-out rows and keep the best epoch; "auto": from 100 rows on (classifiers: 500), and then
+        of at least 100 rows or a fifth of them.
     validation_fraction : float, default=0.1
     n_members : int, default=1
         Networks in the ensemble; their distributions are mixed.

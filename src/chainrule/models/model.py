@@ -202,11 +202,15 @@ def _check_fit(model: Model) -> None:
 
 
 def model_graph(network: Network, inputs: Inputs, member: Member, n_targets: int, n_rows: int) -> Graph:
-    """The graph ``(theta, buffers, *columns) -> raw`` of so many rows, encoding included."""
-    dtype = member.theta.dtype
+    """The graph ``(theta, buffers, *columns) -> raw`` of so many rows, encoding included.
+
+    It computes in float64 whatever the network was trained in, so that a row's prediction does not depend on which
+    rows are predicted with it.
+    """
 
     def model(theta: Any, buffers: Any, *columns: Any) -> Any:
-        x = label(inputs.encode(columns).astype(dtype), "x")
+        theta, buffers = theta.astype(np.float64), {k: v.astype(np.float64) for k, v in buffers.items()}
+        x = label(inputs.encode(columns), "x")
         layout = network.layout(inputs.n_features, n_targets)
         return network.raw(layout.unflatten(theta), x, Pass(training=False, buffers=buffers))
 
