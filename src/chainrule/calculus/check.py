@@ -198,7 +198,9 @@ class _Checker:
         """The Hessian's products with directions; of each leaf's elements the worst."""
         subject, directions = self.subject, self._draw()
         gradient = _flat(subject.gradient(subject.leaves))
-        expected = np.array([_flat(subject.product(each)) for each in directions]).reshape(-1, gradient.size)
+        expected = np.array([_flat(subject.product(each)) for each in directions]).reshape(
+            len(directions), gradient.size
+        )
         tolerance = self._tolerance(expected, np.abs(gradient) + 1e-3 * _largest([gradient]), _largest([expected]))
 
         def line(k: int, t: float) -> np.ndarray:
