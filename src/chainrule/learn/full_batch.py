@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import fmin_l_bfgs_b
 
 from chainrule.calculus import hvp, value_and_grad
+from chainrule.calculus.curvature import DENSE_LIMIT, dense_matrix
 from chainrule.errors import DivergenceError, OptionError
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import trace
@@ -20,8 +22,11 @@ from chainrule.networks import Network, Pass
 from chainrule.passes import optimize
 
 NEWTON_STEPS = 10
+#: iterations of L-BFGS before Newton steps are tried
+LEG = 200
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def solve(
     max_iter: int = 10_000,
     memory: int = 20,
     on_iteration: Callable[[np.ndarray], None] | None = None,
-    hvp: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    hvp: Product | None = None,
 ) -> Solution:
     """Minimise ``smooth(θ) + Σ l1ᵢ |θᵢ|`` by L-BFGS, and finish with Newton steps.
 
@@ -96,6 +101,7 @@ def solve(
     n_iter, reason = 0, "the limit of iterations was reached"
     remaining = max_iter
     while remaining > 0:  # a fresh start clears the curvature pairs, which helps where rounding has spoilt them
+        leg = remaining if hvp is None else min(remaining, LEG)
         found, _, facts = fmin_l_bfgs_b(
             objective,
             z,
@@ -103,8 +109,8 @@ def solve(
             m=memory,
             factr=0.0,
             pgtol=tol,
-            maxiter=remaining,
-            maxfun=20 * remaining,
+            maxiter=leg,
+            maxfun=20 * leg,
             maxls=50,
             callback=callback,
         )
@@ -112,11 +118,11 @@ def solve(
         remaining -= max(int(facts["nit"]), 1)
         improved = bool(np.any(found != z))
         z = found
+        if hvp is not None and residual(split.theta(z)) > tol:
+            z = split.variables(_newton(smooth, hvp, weights, split.theta(z), residual, tol))
         if residual(split.theta(z)) <= tol or not improved:
             break
     theta = split.theta(z)
-    if hvp is not None and residual(theta) > tol:
-        theta = _newton(smooth, hvp, weights, theta, residual, tol)
     final = residual(theta)
     value = float(smooth(theta)[0] + weights @ np.abs(theta))
     if final <= tol:
@@ -128,31 +134,26 @@ def solve(
 
 def _newton(
     smooth: Objective,
-    hvp: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    hvp: Product,
     weights: np.ndarray,
     theta: np.ndarray,
     residual: Callable[[np.ndarray], float],
     tol: float,
 ) -> np.ndarray:
-    """Newton steps by conjugate gradients on the parameters that are not held at zero, while they help."""
+    """Newton steps on the parameters that are not held at zero, while they help."""
     best = residual(theta)
     for _ in range(NEWTON_STEPS):
-        free = (theta != 0) | (weights == 0)
-        gradient = np.where(free, smooth(theta)[1] + weights * np.sign(theta), 0.0)
-        step, remainder = np.zeros_like(theta), -gradient
-        direction, norm = remainder.copy(), float(remainder @ remainder)
-        target = norm * 1e-24
-        for _ in range(2 * int(free.sum())):
-            product = np.where(free, hvp(theta, direction), 0.0)
-            curvature = float(direction @ product)
-            if norm <= target or not curvature > 0:
-                break
-            step += norm / curvature * direction
-            remainder -= norm / curvature * product
-            norm, before = float(remainder @ remainder), norm
-            direction = remainder + norm / before * direction
-        moved = theta + step
-        crossed = (weights > 0) & free & (np.sign(moved) != np.sign(theta))
+        free = np.flatnonzero((theta != 0) | (weights == 0))
+        gradient = (smooth(theta)[1] + weights * np.sign(theta))[free]
+
+        def product(v: np.ndarray, free: np.ndarray = free, at: np.ndarray = theta) -> np.ndarray:
+            full = np.zeros_like(at)
+            full[free] = v
+            return hvp(at, full)[free]
+
+        moved = theta.copy()
+        moved[free] += _solve(product, -gradient)
+        crossed = (weights > 0) & (np.sign(moved) != np.sign(theta))
         after = residual(moved)
         if crossed.any() or not after < best:
             break
@@ -160,6 +161,32 @@ def _newton(
         if best <= tol:
             break
     return theta
+
+
+def _solve(product: Callable[[np.ndarray], np.ndarray], right: np.ndarray) -> np.ndarray:
+    """``H⁻¹ r``: by a factorisation where H is small (zeros where it is not positive definite), else by conjugate
+    gradients, ended where H is not positive."""
+    if len(right) <= DENSE_LIMIT:
+        matrix = dense_matrix(product, len(right))
+        scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))  # units differ between parameters
+        try:
+            factor = cho_factor(matrix * scale[:, None] * scale)
+        except (LinAlgError, ValueError):
+            return np.zeros_like(right)
+        return scale * cho_solve(factor, scale * right)
+    step, remainder = np.zeros_like(right), right.copy()
+    direction, norm = remainder.copy(), float(remainder @ remainder)
+    target = norm * 1e-24
+    for _ in range(2 * len(right)):
+        across = product(direction)
+        curvature = float(direction @ across)
+        if norm <= target or not curvature > 0:
+            break
+        step += norm / curvature * direction
+        remainder -= norm / curvature * across
+        norm, before = float(remainder @ remainder), norm
+        direction = remainder + norm / before * direction
+    return step
 
 
 def objective_graphs(
