@@ -280,20 +280,8 @@ def ulps(got: np.ndarray, rounded: np.ndarray, rest: np.ndarray) -> np.ndarray:
 def specials(dtype: str) -> np.ndarray:
     """Zeros, infinities, NaN, the ends of the subnormal and normal ranges, small integers and halves."""
     info = np.finfo(dtype)
-    positive = [
-        0,
-        info.smallest_subnormal,
-        info.tiny / 2,
-        info.tiny,
-        info.eps / 4,
-        info.eps,
-        0.5,
-        1,
-        1 + info.eps,
-        1.5,
-        2,
-    ]
-    positive += [2.5, 3, 7, 8, 100, 2.0**30, info.max / 2, info.max, np.inf]
+    positive = [0, info.smallest_subnormal, info.tiny / 2, info.tiny, info.eps / 4, info.eps, 1 + info.eps, info.max]
+    positive += [0.5, 1, 1.5, 2, 2.5, 3, 7, 8, 100, 2.0**30, 1 / info.eps - 0.5, 2 / info.eps - 1, info.max / 2, np.inf]
     return np.array([*positive, *[-v for v in positive], np.nan], dtype)
 
 

@@ -23,20 +23,18 @@ _PSI_ROOT = (1.4616321449683622, 9.549995429965697e-17)
 _PI = math.pi
 
 
-def _nearest(x: Real) -> tuple[Real, Whole]:
-    """x rounded to an integer, as a real and in the lowest bit of an integer; |x| < 2^51."""
-    shifted = x + x.format.magic
-    return shifted - x.format.magic, shifted.bits()
+def _sin_pi(y: Real) -> tuple[Real, Real, Whole]:
+    """sin(πy) and cos(πy), y ≥ 0, up to their common sign (-1)ⁿ; n is in the lowest bit of the third.
 
-
-def _sin_pi(y: Real) -> tuple[Real, Real]:
-    """sin(πy) and cos(πy) up to their common sign (-1)ⁿ, n the integer nearest to y; the sine is 0 for integers."""
-    n, _ = _nearest(y.at_most(2.0**51))
-    r = where(y < 2.0**51, y - n, 0.0)
+    From 2^52 on every number is an integer; there the sine is 0 and n of no use.
+    """
+    unit = 2.0**52
+    shifted = y.at_most(unit) + unit
+    r = where(y < unit, y - (shifted - unit), 0.0)
     inner = abs(r) <= 0.25
     angle = where(inner, r, 0.5 - abs(r)) * _PI
     sine, cosine = sine_and_cosine(angle, angle.constant(0.0))
-    return where(inner, sine, cosine).with_sign_of(r), where(inner, cosine, sine)
+    return where(inner, sine, cosine).with_sign_of(r), where(inner, cosine, sine), shifted.bits()
 
 
 @in_float64
@@ -45,7 +43,7 @@ def gammaln(x: Real) -> Real:
     negative = x < 0.0
     result = _gammaln_positive(where(negative, 1.0 - x, x))
     # log|Γ(-y)| = -log(|sin πy|/π) - log Γ(1+y)
-    sine, _ = _sin_pi(abs(x))
+    sine, _, _ = _sin_pi(abs(x))
     reflected = where(sine.equals(0.0), _INF, -(log(abs(sine) * (1 / _PI)) + result))
     result = where(negative, reflected, result)
     return where(x.equals(-_INF), x, result)  # as SciPy; C has ∞
@@ -53,7 +51,8 @@ def gammaln(x: Real) -> Real:
 
 def _gammaln_positive(x: Real) -> Real:
     far = x >= _STIRLING_FROM
-    m, _ = _nearest((x - 2.0).at_least(-2.0).at_most(3.0))  # x - m lies in [1.5, 2.5], or a little beyond at the ends
+    # x - m lies in [1.5, 2.5]; for smaller x in [2, 2.5]
+    m = ((x - 2.0).at_least(-2.0).at_most(3.0) + x.format.magic) - x.format.magic
     factor = where(m < -1.5, x * (x + 1.0), where(m < -0.5, x, x.constant(1.0)))
     for i in (1, 2, 3):
         factor = where(m > i - 0.5, factor * (x - float(i)), factor)
@@ -70,7 +69,7 @@ def psi(x: Real) -> Real:
     negative = x < 0.0
     result = _psi_positive(where(negative, 1.0 - x, x))
     # ψ(-y) = ψ(1+y) + π·cot(πy)
-    sine, cosine = _sin_pi(abs(x))
+    sine, cosine, _ = _sin_pi(abs(x))
     result = where(negative, fma(cosine / sine, _PI, result), result)
     at_poles = where(x.equals(0.0), x.constant(-_INF).with_sign_of(-x), math.nan)
     return where(x.equals(0.0) | (negative & sine.equals(0.0)), at_poles, result)
@@ -117,8 +116,7 @@ def gamma(x: Real) -> Real:
     near = _gamma_near(z)
     near = where(negative, 1.0 / fma(near, correction, near), near)
     result = where(far, stirling, near)
-    sine, _ = _sin_pi(y)
-    _, parity = _nearest(y.at_most(2.0**51))
+    sine, _, parity = _sin_pi(y)
     minus_sine = (sine.bits() ^ (((parity & 1) ^ 1) << 63)).real()
     result = where(negative, result * (_PI / minus_sine) * where(far, 2.0**-64, x.constant(1.0)), result)
     pole = negative & sine.equals(0.0)
