@@ -116,3 +116,23 @@ def test_separable_classes_without_penalty_do_not_crash():
     model = cr.LogisticRegression(l2=0.0).fit(X, [0, 0, 1, 1])
     assert model.score(X, [0, 0, 1, 1]) == 1.0
     assert np.isfinite(model.coef_).all()
+
+
+def test_networks_have_the_objective_of_mlp_classifier():
+    """``alpha = l2 · n``: scikit-learn's network under our objective has the loss that scikit-learn reports."""
+    from sklearn.neural_network import MLPClassifier
+
+    X, y = load_iris(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    theirs = MLPClassifier((5,), activation="tanh", solver="lbfgs", alpha=0.3, max_iter=20, random_state=0)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is not meant to converge
+        theirs.fit(X, y)
+    network = cr.Network([cr.Dense(5, "tanh")], cr.Categorical(3))
+    pieces = dict(zip(("layer1.weight", "output.weight"), theirs.coefs_, strict=True))
+    pieces |= dict(zip(("layer1.bias", "output.bias"), theirs.intercepts_, strict=True))
+    nll = np.mean(network.output.nll(network.raw(pieces, X), y[:, None].astype(float)))
+    penalty = 0.5 * (0.3 / len(y)) * sum(np.sum(w**2) for w in theirs.coefs_)
+    np.testing.assert_allclose(nll + penalty, theirs.loss_, rtol=1e-6)

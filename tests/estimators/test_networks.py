@@ -252,7 +252,7 @@ def test_learned_features_are_readable():
     [
         ({"optimizer": "adan"}, "there is no optimizer 'adan'"),
         ({"activation": "relo"}, "there is no unit 'relo'"),
-        ({"output": "gausian"}, "output must be 'auto', an Output, or one of"),
+        ({"output": "gausian"}, "there is no output 'gausian'; choose one of bernoulli"),
         ({"output": "bernoulli"}, "is for classes; use FeedForwardClassifier"),
         ({"batch_size": 0}, "batch_size must be a whole number >= 1, got 0"),
         ({"max_iter": 2.5}, "max_iter must be a whole number >= 1, got 2.5"),

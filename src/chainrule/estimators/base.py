@@ -21,9 +21,9 @@ from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_networ
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import merge_equal_rows
-from chainrule.models.table import is_table, table_inputs
+from chainrule.models.table import is_table, output_of_name, table_inputs
 from chainrule.networks import Network, hidden_layers
-from chainrule.outputs import OUTPUTS, Distribution, Output
+from chainrule.outputs import Distribution, Output
 from chainrule.tables import TargetEncoder
 
 
@@ -277,11 +277,17 @@ class FeedForwardEstimator(BaseEstimator):
         self.n_iter_ = first.epoch
         self.stopped_because_ = first.reason
         self.diagnosis_ = diagnose(Curves(first.curves.training, first.curves.validation), first.best_epoch)
-        pieces = first.layout.unflatten(first.theta)
-        self.coefs_ = [v.copy() for k, v in pieces.items() if k.endswith(".weight")]
-        self.intercepts_ = [v.copy() for k, v in pieces.items() if k.endswith(".bias")]
-        self.n_layers_ = len(first.network.layers) + 2
-        self.n_outputs_ = len(target.names)
+        self._show_parameters()
+
+    def _show_parameters(self) -> None:
+        """Set ``coefs_`` and its kin from the first member."""
+        network, theta = self.model_.network, self.model_.members[0].theta
+        self.n_outputs_ = len(self.model_.target.names)
+        if network is not None:
+            pieces = network.layout(self.model_.inputs.n_features, self.n_outputs_).unflatten(theta)
+            self.coefs_ = [v.copy() for k, v in pieces.items() if k.endswith(".weight")]
+            self.intercepts_ = [v.copy() for k, v in pieces.items() if k.endswith(".bias")]
+            self.n_layers_ = len(network.layers) + 2
 
     # -- prediction
 
@@ -319,21 +325,18 @@ class FeedForwardEstimator(BaseEstimator):
 
 
 def named_output(given: Any, default: Output) -> Output:
-    """The output of a name, an object as it is, or the default for "auto".
+    """The output of a name such as "mixture:5", an object as it is, or the default for "auto".
 
     Raises
     ------
     OptionError
-        If there is no output of that name, or it needs to be given as an object.
+        If there is no output of that name.
     """
     if isinstance(given, Output):
         return given
-    if given == "auto" or given is None:
-        return default
-    name = {"mixture": "gaussian_mixture", "normal": "gaussian", "logistic": "bernoulli"}.get(given, given)
-    if not isinstance(name, str) or name not in OUTPUTS:
-        raise OptionError(f"output must be 'auto', an Output, or one of {', '.join(sorted(OUTPUTS))}; got {given!r}")
-    return OUTPUTS[name]()
+    if not isinstance(given, str):
+        raise OptionError(f"output must be 'auto', a name or an Output such as cr.Gaussian(), got {given!r}")
+    return default if given == "auto" else output_of_name(given)
 
 
 def check_number(name: str, value: Any, low: float, whole: bool) -> None:

@@ -43,12 +43,13 @@ def load(path: str | os.PathLike[str]) -> Any:
 def estimator_of(model: Model) -> FeedForwardEstimator:
     """A fitted estimator around a model."""
     default = "FeedForwardRegressor" if model.target.task == "numeric" else "FeedForwardClassifier"
-    estimator = _KINDS.get(str(model.facts.get("estimator")), _KINDS[default])()
+    kind = _KINDS.get(str(model.facts.get("estimator")), _KINDS[default])
+    estimator = kind(network=model.network) if "network" in kind._get_param_names() else kind()
     estimator.model_ = model
+    estimator._show_parameters()
     estimator.n_features_in_ = len(model.inputs.columns)
     if model.inputs.named:
         estimator.feature_names_in_ = np.asarray(model.inputs.columns, dtype=object)
-    estimator.n_outputs_ = len(model.target.names)
     if model.target.task != "numeric":
         several = len(model.target.names) > 1
         estimator._multilabel = several

@@ -61,10 +61,10 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         return y.reshape(len(y), -1)
 
     def _choose_output(self, y: np.ndarray) -> Output:
-        if self._setting("network") is not None:
-            output = self._setting("network").output
-        else:
-            output = named_output(self._setting("output"), Gaussian())
+        # a loss of one's own says nothing about the spread, so that is one constant, from the residuals
+        default = Gaussian() if self._setting("loss") is None else Gaussian(variance="constant")
+        network = self._setting("network")
+        output = network.output if network is not None else named_output(self._setting("output"), default)
         if output.kind not in ("numeric", "count"):
             raise OptionError(f"output {output.name} is for classes; use FeedForwardClassifier, or a numeric output")
         output.check_target(y)

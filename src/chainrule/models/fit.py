@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import __version__
 from chainrule.errors import OptionError
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.penalties import L1, L2, GroupL1
@@ -153,7 +154,16 @@ def finish(
         rows.w.astype(np.float64),
     )
     members = tuple(Member(t.theta.copy(), {k: v.copy() for k, v in t.buffers.items()}) for t in trainings)
-    return Model(inputs, target, output, members, network.with_output(output), facts)
+    story = {
+        "chainrule": __version__,
+        "seed": first.options.seed,
+        "epochs": first.epoch,
+        "best_epoch": first.best_epoch,
+        "reason": first.reason,
+        "training_loss": first.curves.training,
+        "validation_loss": first.curves.validation,
+    }
+    return Model(inputs, target, output, members, network.with_output(output), {**story, **facts})
 
 
 def raw_outputs(training: Training, x: np.ndarray) -> np.ndarray:

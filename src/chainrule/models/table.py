@@ -27,6 +27,7 @@ from chainrule.tables import (
     frame_from_any,
     infer_schema,
 )
+from chainrule.tables.place import place, source_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -76,7 +77,7 @@ def output_of_name(name: str, n_classes: int = 0) -> Output:
         if isinstance(error, OptionError):
             raise
         raise OptionError(f"output {name!r}: {argument!r} is not what {key} takes") from None
-    return output.for_target(n_classes) if key == "categorical" else output
+    return output.for_target(n_classes) if key == "categorical" and n_classes else output
 
 
 @dataclass(frozen=True)
@@ -289,18 +290,19 @@ def row_weights(frame: pl.DataFrame, column: str | None, source: Any) -> np.ndar
     """Row weights of a column; ones without."""
     if column is None:
         return np.ones(len(frame))
+    where = f"{source_name(source)}: " if source is not None else ""
     if column not in frame.columns:
-        raise TableError(f"there is no weight column {column!r}; there are {', '.join(frame.columns)}")
+        raise TableError(f"{where}there is no weight column {column!r}; there are {', '.join(frame.columns)}")
     if not frame[column].dtype.is_numeric():
-        raise TableError(f"the weight column {column!r} is not numbers; name a column of numbers >= 0")
+        raise TableError(f"{where}the weight column {column!r} is not numbers; name a column of numbers >= 0")
     weights = frame[column].cast(float).fill_null(float("nan")).to_numpy()
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
         raise TableError(
-            f"column {column!r}, row {bad[0] + 1}: the weight is {weights[bad[0]]}; weights must be numbers >= 0"
+            f"{place(source, int(bad[0]), column)}: the weight is {weights[bad[0]]}; weights must be numbers >= 0"
         )
     if not (weights > 0).any():
-        raise TableError(f"column {column!r}: every weight is zero; there is nothing to learn from")
+        raise TableError(f"{where}column {column!r}: every weight is zero; there is nothing to learn from")
     return weights
 
 

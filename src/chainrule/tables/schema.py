@@ -123,7 +123,8 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def _because(self) -> str:
         what = {"binary": "two values", "classes": "several classes", "numeric": "numbers", None: ""}[self.task]
         each = "each of " if len(self.targets) > 1 else ""
-        return f"{each}{listed(self.targets)} has {what}"
+        asked = "" if self.output in ("bernoulli", "categorical", "gaussian") else "it was asked for, and "
+        return f"{asked}{each}{listed(self.targets)} has {what}"
 
     def to_json(self) -> bytes:
         """As JSON."""
