@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import chainrule.primitives  # noqa: F401  fills the dispatch tables
 from chainrule.graph.trace import trace
 from chainrule.native.inplace import in_place
 from chainrule.native.loop import compile_loop

@@ -1,7 +1,7 @@
 """Compile graphs, and functions, to native code.
 
-The stages, each pure and printable: Graph → :mod:`~chainrule.native.terms` → :mod:`~chainrule.native.lower` →
-:mod:`~chainrule.native.plan` → :mod:`~chainrule.native.emit` → :mod:`~chainrule.native.runtime`.
+The stages, each pure and printable, one module each: Graph → ``terms`` → ``lower`` → ``fuse`` → ``plan`` (memory) →
+``emit`` (LLVM code) → ``runtime``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
 from chainrule.native.emit import LIBRARY, RUN, Slots, emit_program, product_plans
+from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Place
 from chainrule.native.plan import ALIGNMENT, MemoryPlan, plan_memory
@@ -75,11 +76,16 @@ class NativeProgram:
 
     def __init__(self, graph: Graph, target: Target, cache: ObjectCache | None = None) -> None:
         self.graph, self.target = graph, target
-        self.program: Program = lower(to_terms(graph))
+        self.program: Program = fuse(lower(to_terms(graph)))
         self.plans = product_plans(self.program, target)
         self.memory: MemoryPlan = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
         self._library = Library(self.program, self.memory)
-        unit = Unit(lambda: emit_program(self.program, self.memory, self.plans, target), level=0, name=graph.name)
+        unit = Unit(
+            lambda: emit_program(self.program, self.memory, self.plans, target),
+            key=self.program.key(self.memory, self.plans),
+            level=0,
+            name=graph.name,
+        )
         self.executable: Executable = compile_units(
             unit, [RUN], target=target, cache=cache, symbols={LIBRARY: self._library.address}
         )

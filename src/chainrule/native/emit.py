@@ -124,7 +124,7 @@ class _ProgramEmitter:
 
     @contextmanager
     def measured(self, k: int) -> Iterator[None]:
-        """Add the processor's cycles that a step takes to a counter of its own, if there is a buffer of role ``clock``."""
+        """Add the cycles a step takes to a counter of its own, if there is a buffer of role ``clock``."""
         clock = next((b for b, buffer in enumerate(self.program.buffers) if buffer.role == "clock"), None)
         if clock is None:
             yield
@@ -138,7 +138,7 @@ class _ProgramEmitter:
 
     def address(self, number: int) -> ir.Value:
         buffer = self.program.buffers[number]
-        if buffer.role == "arena":
+        if buffer.role in ("arena", "local"):
             return code.address(self.builder, self.arena, self.memory.offsets.get(number, 0), _BYTE)
         slot = code.address(self.builder, self.table, self.slots[buffer.role] + buffer.number, code.POINTER)
         return self.builder.load(slot, typ=code.POINTER)
@@ -150,13 +150,14 @@ class _ProgramEmitter:
     def nest(self, step: Nest) -> None:
         order = sorted(step.reads | step.writes)
         own = {b: k for k, b in enumerate(order)}
-        buffers = [replace(self.program.buffers[b], role="arena", number=0) for b in order]
+        roles = ["local" if b in step.local else "arena" for b in order]
+        buffers = [replace(self.program.buffers[b], role=r, number=0) for b, r in zip(order, roles, strict=True)]
         local = schedule(step.renumbered(own), self.target)
         key = f"{local}\n{buffers}"
         if key not in self.known:
             lanes = lanes_of(local, self.target)
             self.known[key] = define_nest(self.module, self.name("nest", step.node), local, buffers, lanes)
-        self.builder.call(self.known[key], [*(self.addresses[b] for b in order), self.status])
+        self.builder.call(self.known[key], [*(self.addresses[b] for b in order if b not in step.local), self.status])
 
     def product(self, k: int, step: ProductStep) -> None:
         plan = self.plans[k]

@@ -7,7 +7,7 @@ result depend on nothing but the shapes and the target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +16,10 @@ from llvmlite import ir
 
 from chainrule.native import code
 from chainrule.native.affine import Affine
+from chainrule.native.emit_memory import as_stored, lane_addresses, masked_load, masked_store, storage_type, zero_of
 from chainrule.native.nests import ITEM_BYTES, Buffer, Indirect, Instruction, Nest, Result
 from chainrule.native.scalar_ops import FOLDS, constant, declared, emit_op, llvm_type, mangled, neutral
 
-_BYTE = ir.IntType(8)
 _STATUS = ir.IntType(32)
 _UNROLLED = 4  # loops at most this long are written out
 _ACCUMULATORS = 4
@@ -35,19 +35,21 @@ def define_nest(module: ir.Module, name: str, nest: Nest, buffers: Sequence[Buff
     nest : Nest
         Scheduled.
     buffers : sequence of Buffer
-        One argument each; the nest's buffer numbers count them.
+        The nest's buffer numbers count them; one argument each, but for those of role ``local``.
     lanes : int
         Of the vectors along ``nest.vector``.
     """
-    signature = ir.FunctionType(ir.VoidType(), [code.POINTER] * (len(buffers) + 1))
+    passed = [number for number, buffer in enumerate(buffers) if buffer.role != "local"]
+    signature = ir.FunctionType(ir.VoidType(), [code.POINTER] * (len(passed) + 1))
     function = ir.Function(module, signature, name)
     function.linkage = "internal"
-    for number, argument in enumerate(function.args[:-1]):
+    for number, argument in zip(passed, function.args, strict=False):
         argument.name = f"b{number}"
         argument.add_attribute("noalias")
     function.args[-1].name = "status"
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    emit_nest(builder, nest, buffers, function.args[:-1], function.args[-1], lanes)
+    pointers = dict(zip(passed, function.args, strict=False))
+    emit_nest(builder, nest, buffers, pointers, function.args[-1], lanes)
     builder.ret_void()
     return function
 
@@ -56,7 +58,7 @@ def emit_nest(
     builder: ir.IRBuilder,
     nest: Nest,
     buffers: Sequence[Buffer],
-    pointers: Sequence[ir.Value],
+    pointers: Mapping[int, ir.Value],
     status: ir.Value,
     lanes: int,
 ) -> None:
@@ -89,15 +91,16 @@ class _Emitter:
         builder: ir.IRBuilder,
         nest: Nest,
         buffers: Sequence[Buffer],
-        pointers: Sequence[ir.Value],
+        pointers: Mapping[int, ir.Value],
         status: ir.Value,
         lanes: int,
     ) -> None:
-        self.builder, self.nest, self.buffers, self.pointers = builder, nest, buffers, pointers
+        self.builder, self.nest, self.buffers = builder, nest, buffers
         self.status, self.lanes = status, lanes
         self.frames = [_Frame(None, None)]
         self.partial: dict[int, list[list[ir.Value]]] = {}  # fold -> its interleaved partial results, here and now
         self.turn = 0
+        self.pointers = {**pointers, **{b: self._stack(b) for b in nest.local}}
         self.folds = {i.data: k for k, i in enumerate(nest.body) if i.op == "fold"}
 
     # -- loops
@@ -359,6 +362,17 @@ class _Emitter:
 
     # -- positions and memory
 
+    def _stack(self, buffer: int) -> ir.Value:
+        """A local array: of vectors, if the loops for each iteration of which it is written anew are lanes."""
+        return code.stack(self.builder, self._element(buffer), self.buffers[buffer].size)
+
+    def _element(self, buffer: int) -> ir.Type:
+        """What lies at one position of a buffer."""
+        element = storage_type(self.buffers[buffer].dtype)
+        if self.nest.vector.intersection(self.nest.local.get(buffer, ())):
+            return ir.VectorType(element, self.lanes)
+        return element
+
     def _vector_frame(self) -> _Frame:
         return next(f for f in self.frames if f.axis in self.nest.vector)
 
@@ -390,7 +404,7 @@ class _Emitter:
 
     def _address(self, buffer: int, place: Affine, indirect: Sequence[Indirect]) -> tuple[ir.Value, int | None]:
         """Pointer to the first lane and the stride between lanes, or a vector of pointers and None."""
-        element = _storage(self.buffers[buffer].dtype)
+        element = self._element(buffer)
         offset, stride = self._offset(place), self._vector_stride(place)
         scattered: ir.Value | None = None
         for part in indirect:
@@ -408,23 +422,23 @@ class _Emitter:
             moves = self.builder.add(scattered, moves) if stride else scattered
         elif abs(stride) * self.lanes < 2**31:  # narrow offsets make the cheaper gather instruction
             moves = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [k * stride for k in range(self.lanes)])
-        return _vector_address(self.builder, pointer, moves, element), None
+        return lane_addresses(self.builder, pointer, moves, element), None
 
     def _load(self, dtype: str, buffer: int, place: Affine, indirect: Sequence[Indirect]) -> ir.Value:
         pointer, stride = self._address(buffer, place, indirect)
-        element, item = _storage(dtype), ITEM_BYTES[dtype]
+        item = ITEM_BYTES[dtype]
         if stride == 0:
-            value = self.builder.load(pointer, typ=element, align=item)
+            value = self.builder.load(pointer, typ=self._element(buffer), align=item)
         else:
-            type_ = ir.VectorType(element, self.lanes)
+            type_ = ir.VectorType(storage_type(dtype), self.lanes)
             mask = self._vector_frame().mask
             if stride == 1 and mask is None:
                 value = self.builder.load(pointer, typ=type_, align=item)
             else:
-                value = _masked_load(self.builder, pointer, type_, item, self._all(mask), gather=stride is None)
+                value = masked_load(self.builder, pointer, type_, item, self._all(mask), gather=stride is None)
         if dtype != "bool":
             return value
-        return self.builder.icmp_unsigned("!=", value, _zero(value.type))
+        return self.builder.icmp_unsigned("!=", value, zero_of(value.type))
 
     def store(self, r: Result, value: ir.Value, add: bool = False) -> None:
         """Write a value to a result's place, or add it to what is there."""
@@ -433,66 +447,25 @@ class _Emitter:
         pointer, stride = self._address(r.buffer, r.place, r.indirect)
         item = ITEM_BYTES[dtype]
         if stride == 0:
+            if isinstance(self._element(r.buffer), ir.VectorType) and not isinstance(value.type, ir.VectorType):
+                value = code.splat(builder, value, self.lanes)
             if add:
                 before = builder.load(pointer, typ=llvm_type(dtype), align=item)
                 value = emit_op(builder, "add", [dtype, dtype], dtype, before, value)
-            builder.store(_stored(builder, value), pointer, align=item)
+            builder.store(as_stored(builder, value), pointer, align=item)
             return
         if not isinstance(value.type, ir.VectorType):
             value = code.splat(builder, value, self.lanes)
         mask = self._vector_frame().mask
         if add:
             type_ = llvm_type(dtype, self.lanes)
-            before = _masked_load(builder, pointer, type_, item, self._all(mask), gather=False)
+            before = masked_load(builder, pointer, type_, item, self._all(mask), gather=False)
             value = emit_op(builder, "add", [dtype, dtype], dtype, before, value)
-        value = _stored(builder, value)
+        value = as_stored(builder, value)
         if stride == 1 and mask is None:
             builder.store(value, pointer, align=item)
         else:
-            _masked_store(builder, value, pointer, item, self._all(mask), scatter=stride is None)
+            masked_store(builder, value, pointer, item, self._all(mask), scatter=stride is None)
 
     def _all(self, mask: ir.Constant | None) -> ir.Constant:
         return code.first_lanes(self.lanes, self.lanes) if mask is None else mask
-
-
-def _storage(dtype: str) -> ir.Type:
-    return _BYTE if dtype == "bool" else llvm_type(dtype)
-
-
-def _zero(type_: ir.Type) -> ir.Constant:
-    return code.zeros(type_) if isinstance(type_, ir.VectorType) else ir.Constant(type_, 0)
-
-
-def _stored(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """A value as it lies in memory: truth values take a byte."""
-    if isinstance(value.type, ir.VectorType) and value.type.element == ir.IntType(1):
-        return builder.zext(value, ir.VectorType(_BYTE, value.type.count))
-    return builder.zext(value, _BYTE) if value.type == ir.IntType(1) else value
-
-
-def _vector_address(builder: ir.IRBuilder, pointer: ir.Value, moves: ir.Value, element: ir.Type) -> ir.Value:
-    """One pointer per lane."""
-    made = builder.gep(pointer, [moves], source_etype=element)
-    made.type = ir.VectorType(code.POINTER, moves.type.count)
-    return made
-
-
-def _masked_load(
-    builder: ir.IRBuilder, pointer: ir.Value, type_: ir.Type, item: int, mask: ir.Constant, gather: bool
-) -> ir.Value:
-    name = f"llvm.masked.{'gather' if gather else 'load'}.{mangled(type_)}.{_pointer_name(pointer)}"
-    alignment = ir.Constant(_STATUS, item)
-    function = declared(builder, name, type_, pointer.type, _STATUS, mask.type, type_)
-    return builder.call(function, [pointer, alignment, mask, code.zeros(type_)])
-
-
-def _masked_store(
-    builder: ir.IRBuilder, value: ir.Value, pointer: ir.Value, item: int, mask: ir.Constant, scatter: bool
-) -> None:
-    name = f"llvm.masked.{'scatter' if scatter else 'store'}.{mangled(value.type)}.{_pointer_name(pointer)}"
-    function = declared(builder, name, ir.VoidType(), value.type, pointer.type, _STATUS, mask.type)
-    builder.call(function, [value, pointer, ir.Constant(_STATUS, item), mask])
-
-
-def _pointer_name(pointer: ir.Value) -> str:
-    return f"v{pointer.type.count}p0" if isinstance(pointer.type, ir.VectorType) else "p0"

@@ -106,7 +106,7 @@ def _reads_what_it_writes(step: Step, o: int, i: int) -> bool:
     if not isinstance(step, Nest):
         return False
     writes = [r for r in step.results if r.buffer == o]
-    if len(writes) != 1 or writes[0].kind != "store" or len(step.results) > 1:
+    if len(writes) != 1 or writes[0].kind != "store":
         return False
     return all(not indirect and place == writes[0].place for b, place, indirect in step.loads() if b == i)
 

@@ -18,6 +18,7 @@ from chainrule.native.affine import Affine, counters, dot, row_major
 from chainrule.native.cache import ObjectCache
 from chainrule.native.compile import Frame, Library
 from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans
+from chainrule.native.fuse import fuse
 from chainrule.native.inplace import in_place
 from chainrule.native.lower import lower
 from chainrule.native.nests import Body, Buffer, Indirect, Nest, Result
@@ -79,12 +80,15 @@ class NativeEpoch:
         self.target = target
         self._types = [graph.nodes[i].type for i in graph.inputs]
         _check(graph, n_carry, n_hyper, batch_size)
-        self.program = epoch_program(in_place(lower(to_terms(graph)), {k: k for k in range(n_carry)}), n_carry, n_hyper)
+        self.program = epoch_program(
+            in_place(fuse(lower(to_terms(graph))), {k: k for k in range(n_carry)}), n_carry, n_hyper
+        )
         self.plans = product_plans(self.program, target)
         self.memory = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
         self._library = Library(self.program, self.memory)
         unit = Unit(
             lambda: emit_epoch(self.program, self.memory, self.plans, target, batch_size),
+            key=self.program.key(self.memory, self.plans, EPOCH, batch_size),
             level=0,
             name=f"{graph.name} epoch",
         )

@@ -35,7 +35,7 @@ class Buffer:
         Elements.
     role : str
         ``arena``, or, with its ``number`` among them: ``input``, ``output``, ``constant``, and around an epoch
-        ``data``, ``order`` and ``sum``.
+        ``data``, ``order``, ``sum`` and ``clock``; ``local``: on the stack of one nest.
     number : int
     """
 
@@ -89,6 +89,18 @@ class Instruction:
     dtype: str
     data: Any = None
 
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All instructions it needs, but for those of the result that a ``fold`` refers to."""
+        return tuple(part.value for part in self.data[2:]) if self.op == "load" else self.args
+
+    def with_values(self, number: Mapping[int, int]) -> Instruction:
+        """With other numbers for the instructions."""
+        if self.op == "load":
+            parts = (replace(part, value=number[part.value]) for part in self.data[2:])
+            return replace(self, data=(*self.data[:2], *parts))
+        return replace(self, args=tuple(number[a] for a in self.args))
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -130,6 +142,21 @@ class Result:
         """Loops in each iteration of which there is one final value."""
         return self.loops[: len(self.loops) - self.n_reduced]
 
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All instructions it needs."""
+        positions = () if self.position is None else (self.position,)
+        return (self.value, *positions, *(part.value for part in self.indirect))
+
+    def with_values(self, number: Mapping[int, int]) -> Result:
+        """With other numbers for the instructions."""
+        return replace(
+            self,
+            value=number[self.value],
+            position=None if self.position is None else number[self.position],
+            indirect=tuple(replace(part, value=number[part.value]) for part in self.indirect),
+        )
+
 
 @dataclass(frozen=True)
 class Nest:
@@ -146,6 +173,10 @@ class Nest:
         Position in the graph of what it computes, for names and messages.
     vector : frozenset of int
         Axes along which iterations run side by side in vector lanes; at most one of every result's loops.
+    fused : bool
+        Whether results share some loops but not all, so that the loops' order is part of the meaning.
+    local : mapping of int to tuple of int
+        Buffers of role ``local``, and the axes for each iteration of which they are written anew.
     """
 
     extents: Mapping[int, int]
@@ -153,6 +184,8 @@ class Nest:
     results: tuple[Result, ...]
     node: int = 0
     vector: frozenset[int] = field(default=frozenset())
+    fused: bool = False
+    local: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @cached_property
     def depends(self) -> tuple[frozenset[int], ...]:
@@ -165,7 +198,7 @@ class Nest:
             if instruction.op == "position":
                 axes |= frozenset(instruction.data.axes)
             elif instruction.op == "load":
-                axes |= frozenset(instruction.data[1].axes)
+                axes |= frozenset(instruction.data[1].axes) | frozenset(self.local.get(instruction.data[0], ()))
                 for part in instruction.data[2:]:
                     axes |= found[part.value]
             elif instruction.op == "fold":
@@ -194,7 +227,7 @@ class Nest:
         """With other numbers for the buffers."""
         body = tuple(replace(i, data=(buffers[i.data[0]], *i.data[1:])) if i.op == "load" else i for i in self.body)
         results = tuple(r if r.buffer is None else replace(r, buffer=buffers[r.buffer]) for r in self.results)
-        return replace(self, body=body, results=results)
+        return replace(self, body=body, results=results, local={buffers[b]: axes for b, axes in self.local.items()})
 
     def __str__(self) -> str:
         def axis(a: int) -> str:

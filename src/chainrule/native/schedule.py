@@ -6,7 +6,7 @@ depends on shapes and target alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import prod
 
@@ -25,10 +25,7 @@ _SHORT_OPS = frozenset(
 def schedule(nest: Nest, target: Target) -> Nest:
     """Merge, choose the vector axis, order the loops."""
     nest = merge_axes(nest)
-    axis = best_vector_axis(nest, target)
-    if axis is not None:
-        nest = replace(nest, vector=frozenset((axis,)))
-    return ordered(nest)
+    return ordered(replace(nest, vector=best_vector_axes(nest, target)))
 
 
 def lanes_of(nest: Nest, target: Target) -> int:
@@ -81,8 +78,8 @@ def _mergeable(nest: Nest, outer: int, inner: int) -> bool:
             continue
         if (outer in r.kept) != (inner in r.kept):
             return False
-        if r.kind == "add" and r.loops.index(inner) != r.loops.index(outer) + 1:
-            return False  # additions to one place must keep their order
+        if (nest.fused or r.kind == "add") and r.loops.index(inner) != r.loops.index(outer) + 1:
+            return False
     return all(p.stride(outer) == p.stride(inner) * extent for p in _positions(nest))
 
 
@@ -100,21 +97,33 @@ def _merged(nest: Nest, outer: int, inner: int) -> Nest:
         reduced = r.n_reduced - (outer in r.loops[len(r.kept) :])
         loops = tuple(a for a in r.loops if a != outer)
         results.append(replace(r, place=r.place.without(outer), loops=loops, n_reduced=reduced))
-    return replace(nest, extents=extents, body=tuple(body), results=tuple(results))
+    local = {b: tuple(a for a in axes if a != outer) for b, axes in nest.local.items()}
+    return replace(nest, extents=extents, body=tuple(body), results=tuple(results), local=local)
 
 
 # -- choosing
 
 
-def best_vector_axis(nest: Nest, target: Target) -> int | None:
-    """The axis whose iterations are cheapest side by side; None: one after the other."""
-    best, cheapest = None, _cost(nest, None, 1)
-    for axis in nest.extents:
-        if all(_may_be_vector(nest, r, axis) for r in nest.results):
-            cost = _cost(nest, axis, lanes_of(replace(nest, vector=frozenset((axis,))), target))
-            if cost < cheapest:
-                best, cheapest = axis, cost
+def best_vector_axes(nest: Nest, target: Target) -> frozenset[int]:
+    """The axes whose iterations are cheapest side by side, one per result at most; none: one after the other."""
+    best, cheapest = frozenset[int](), _cost(nest, frozenset(), 1)
+    for axes in _choices(nest):
+        cost = _cost(nest, axes, lanes_of(replace(nest, vector=axes), target))
+        if cost < cheapest:
+            best, cheapest = axes, cost
     return best
+
+
+def _choices(nest: Nest) -> Iterator[frozenset[int]]:
+    """One axis that all results share, or the innermost axis of each."""
+    possible = {a for a in nest.extents if all(_may_be_vector(nest, r, a) for r in nest.results)}
+    for axis in possible:
+        if all(axis in r.loops for r in nest.results):
+            yield frozenset((axis,))
+    innermost = frozenset(r.loops[-1] for r in nest.results if r.loops and r.loops[-1] in possible)
+    separate = all(len(innermost.intersection(r.loops)) <= 1 for r in nest.results)
+    if nest.fused and separate and all(len(innermost & d) <= 1 for d in nest.depends):
+        yield innermost
 
 
 def _may_be_vector(nest: Nest, r: Result, axis: int) -> bool:
@@ -128,28 +137,33 @@ def _may_be_vector(nest: Nest, r: Result, axis: int) -> bool:
     return True
 
 
-def _cost(nest: Nest, axis: int | None, lanes: int) -> float:
-    work = 0.0
-    for i in nest.body:
+def _cost(nest: Nest, vector: frozenset[int], lanes: int) -> float:
+    """Vector instructions, about, where each is counted as often as it is evaluated."""
+
+    def trips(axes: Iterable[int]) -> int:
+        return prod(-(-nest.extents[a] // lanes) if a in vector else nest.extents[a] for a in axes)
+
+    total = float(trips(nest.extents))  # the loops themselves
+    for i, axes in zip(nest.body, nest.depends, strict=True):
         if i.op == "load":
-            indirect = any(axis in nest.depends[p.value] for p in i.data[2:])
-            work += _access_cost(i.data[1], axis, lanes, indirect, _GATHER)
+            indirect = any(vector & nest.depends[p.value] for p in i.data[2:])
+            total += trips(axes) * _access_cost(i.data[1], vector, lanes, indirect, _GATHER)
         elif i.op not in _FREE:
-            work += 1.0 if i.op in _SHORT_OPS else 8.0
-    extra = 0.0
+            total += trips(axes) * (1.0 if i.op in _SHORT_OPS else 8.0)
     for r in nest.results:
         if r.kind in ("store", "add", "scan"):
-            work += _access_cost(r.place, axis, lanes, False, _SCATTER)
-        elif axis is not None and axis in r.loops and axis not in r.kept:
-            extra += _HORIZONTAL * prod(nest.extents[a] for a in r.kept)
-    trips = prod(-(-n // lanes) if a == axis else n for a, n in nest.extents.items())
-    return trips * (work + 1.0) + extra
+            total += trips(r.loops) * _access_cost(r.place, vector, lanes, False, _SCATTER)
+        else:
+            total += trips(r.loops)
+            if vector.intersection(r.loops) - vector.intersection(r.kept):
+                total += _HORIZONTAL * trips(r.kept)
+    return total
 
 
-def _access_cost(place: Affine, axis: int | None, lanes: int, indirect: bool, each: float) -> float:
-    if axis is None or indirect:
+def _access_cost(place: Affine, vector: frozenset[int], lanes: int, indirect: bool, each: float) -> float:
+    if indirect:
         return max(1.0, each * lanes)
-    stride = place.stride(axis)
+    stride = sum(place.stride(a) for a in vector)
     return 1.0 if stride == 1 else 0.3 if stride == 0 else max(1.0, each * lanes)
 
 
@@ -158,7 +172,7 @@ def _access_cost(place: Affine, axis: int | None, lanes: int, indirect: bool, ea
 
 def ordered(nest: Nest) -> Nest:
     """Loops with the largest steps through memory outermost, the vector axis last among the kept or the reduced."""
-    return replace(nest, results=tuple(_ordered(nest, r) for r in nest.results))
+    return nest if nest.fused else replace(nest, results=tuple(_ordered(nest, r) for r in nest.results))
 
 
 def _ordered(nest: Nest, r: Result) -> Result:

@@ -117,6 +117,11 @@ class Program:
                 found[b] = (found.get(b, (k, k))[0], k)
         return found
 
+    def key(self, *more: object) -> str:
+        """Text that determines the native code, for the cache of object code; ``more``: on what else it depends."""
+        names = [self.graph.nodes[s.node].primitive.name for s in self.steps]
+        return repr((self.buffers, self.steps, names, more))
+
     def __str__(self) -> str:
         lines = [f"b{k}: {b.dtype}[{b.size}] {b.role} {b.number}" for k, b in enumerate(self.buffers)]
         names = self.graph.node_names
