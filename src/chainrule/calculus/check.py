@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.calculus.continuation import complex_slope
-from chainrule.calculus.differences import exact, slopes
-from chainrule.calculus.operations import check_operations
+from chainrule.calculus.continuation import REMAINDER, complex_slope
+from chainrule.calculus.differences import Slopes, exact, slopes
+from chainrule.calculus.operations import check_operations, switches
 from chainrule.calculus.report import Comparisons, Element, GradientReport, Parameter, worst_of
 from chainrule.calculus.subject import Subject
 from chainrule.errors import GradientError, OptionError
@@ -89,19 +89,22 @@ def check_gradient(
         raise OptionError(f"check_gradient: order must be 1 or 2, got {order!r}")
     subject = Subject.of(f, args, seed)
     rtol = TOLERANCE["double" if subject.precision < 1e-12 else "single"] if rtol is None else rtol
-    checker = _Checker(subject, rtol, atol, elements, directions, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    graph = subject.graph if order == 1 else subject.product_graph(rng)
+    operations = check_operations(graph, subject.leaves, rtol, rng)
+    verdicts = {operation.comparison.verdict for operation in operations}
+    conventional = "fault" not in verdicts and ("kink" in verdicts or switches(graph))
+    checker = _Checker(subject, rtol, atol, elements, directions, conventional, rng)
     found, parameters = checker.first_order()
-    graph = subject.graph
     if order == 2:
         found += checker.second_order()
-        graph = subject.product_graph(checker.rng)
     report = GradientReport(
         function_name(f),
         order,
         "complex steps" if subject.continues else "extrapolated differences",
         parameters,
         tuple(found),
-        tuple(check_operations(graph, subject.leaves, rtol, checker.rng)),
+        tuple(operations),
         subject.remarks(),
     )
     if strict and not report.ok:
@@ -114,13 +117,14 @@ Direction = list[np.ndarray]
 
 @dataclass(frozen=True)
 class _Checker:
-    """Checks one function; the parameters are those of `check_gradient`."""
+    """Checks one function; the parameters are those of `check_gradient`, and that of `Comparisons`."""
 
     subject: Subject
     rtol: float
     atol: float | None
     elements: int
     directions: int
+    conventional: bool
     rng: np.random.Generator
 
     def first_order(self) -> tuple[list[Element], tuple[Parameter, ...]]:
@@ -173,7 +177,7 @@ class _Checker:
             found = exact(np.array([complex_step(index) for index in chosen]).reshape(-1, 1))
         else:
             found = slopes(line, steps, expected, tolerance, subject.precision)
-        judged = Comparisons(expected, found, tolerance)
+        judged = self._compare(expected, found, tolerance)
         return [Element("gradient", subject.names[leaf], index, judged.at(k)) for k, index in enumerate(chosen)]
 
     def _along_directions(self, grads: list[np.ndarray]) -> list[Element]:
@@ -188,7 +192,7 @@ class _Checker:
             return np.array([subject.value(_moved(subject.leaves, directions[k], t))])
 
         found = slopes(line, np.ones(len(directions)), reverse, tolerance, subject.precision)
-        judged = Comparisons(reverse, found, tolerance), Comparisons(forward, found, tolerance)
+        judged = self._compare(reverse, found, tolerance), self._compare(forward, found, tolerance)
         numbers = range(len(directions))
         return [Element("reverse", f"direction {k + 1}", (), judged[0].at(k)) for k in numbers] + [
             Element("forward", f"direction {k + 1}", (), judged[1].at(k)) for k in numbers
@@ -207,7 +211,7 @@ class _Checker:
             return _flat(subject.gradient(_moved(subject.leaves, directions[k], t)))
 
         found = slopes(line, np.ones(len(directions)), expected, tolerance, subject.precision)
-        judged = Comparisons(expected, found, tolerance)
+        judged = self._compare(expected, found, tolerance)
         results = []
         for k in range(len(directions)):
             start = 0
@@ -218,6 +222,9 @@ class _Checker:
                     results.append(Element("hessian", f"direction {k + 1}, {name}", index, judged.at(k, j)))
                 start += x.size
         return results
+
+    def _compare(self, expected: np.ndarray, found: Slopes, tolerance: np.ndarray) -> Comparisons:
+        return Comparisons(expected, found, tolerance, self.conventional)
 
     def _draw(self) -> list[Direction]:
         """Random directions, in units of each element's own scale."""
@@ -230,7 +237,7 @@ class _Checker:
     def _tolerance(self, expected: np.ndarray, natural: Any, largest: float) -> np.ndarray:
         """Relative to the derivative, and what rounding of the values that are compared allows at least."""
         floor = 1e-3 * self.rtol * (np.nan_to_num(natural) + largest) if self.atol is None else self.atol
-        return self.rtol * np.nan_to_num(np.abs(expected), posinf=0.0) + floor
+        return self.rtol * np.nan_to_num(np.abs(expected), posinf=0.0) + floor + REMAINDER
 
 
 def _scales(x: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ from chainrule.graph.interpret import walk
 from chainrule.graph.primitive import zero_reverse
 from chainrule.graph.trace import CONSTANT
 
-STEP = 1e-30
+#: a complex step, and the size of what it leaves of higher orders
+STEP, REMAINDER = 1e-30, 1e-50
 
 #: primitives whose NumPy meaning is their continuation
 _AS_THEY_ARE = frozenset(
@@ -44,7 +45,7 @@ def continues(graph: Graph) -> bool:
     """Whether a graph can be run at complex points: what depends on its inputs is analytic, or piecewise constant."""
     depends = set(graph.inputs)
     for position, node in enumerate(graph.nodes):
-        if not depends.isdisjoint(node.inputs) and not _piecewise_constant(node):
+        if not depends.isdisjoint(node.inputs) and not piecewise_constant(node):
             if not node_continues(node):
                 return False
             depends.add(position)
@@ -56,7 +57,8 @@ def node_continues(node: Node) -> bool:
     return node.primitive.name in _AS_THEY_ARE or node.primitive.name in _WRITTEN
 
 
-def _piecewise_constant(node: Node) -> bool:
+def piecewise_constant(node: Node) -> bool:
+    """Whether an operation's derivative is zero wherever it has one."""
     return not node.type.is_float or node.primitive.reverse is zero_reverse
 
 
@@ -76,7 +78,7 @@ def run_node(node: Node, inputs: Sequence[Any]) -> Any:
     if any(np.iscomplexobj(x) for x in inputs):
         if node.primitive.name in _WRITTEN:
             return _WRITTEN[node.primitive.name](*inputs, **node.params)
-        if _piecewise_constant(node):
+        if piecewise_constant(node):
             inputs = [np.real(x) for x in inputs]
     return node.primitive.numpy(*inputs, **node.params)
 

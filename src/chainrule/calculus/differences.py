@@ -16,6 +16,7 @@ import numpy as np
 
 #: the first step, in units of the line's own scale; how often it is halved; how far the scheme reaches back
 FIRST_STEP, ROWS, COLUMNS = 2.0**-3, 24, 6
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def slopes(
     sample : callable
         ``sample(k, t)``: values, shape (m,), at the point ``t`` of line ``k``; the derivatives are those at 0.
     scales : array of shape (n,)
-        Over what distance ``t`` the function may change.
+        Over what distance ``t`` the function may change: the size of the point, roughly.
     expected, tolerance : arrays of shape (n, m)
         A line is done as soon as its differences agree with what is expected, so that smooth functions need few steps.
     precision : float
@@ -76,8 +77,10 @@ def slopes(
         step = h[:, None]
         with np.errstate(all="ignore"):
             size = np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(at_zero))
-            noise = 2.0 * precision * size / step
-            middle.add((ahead - behind) / (2.0 * step), noise, active)
+            central = (ahead - behind) / (2.0 * step)
+            # values are rounded, and so are the points they are taken at, which lie within a scale of zero
+            noise = 2.0 * (precision * size + EPSILON * scales[:, None] * np.abs(central)) / step
+            middle.add(central, noise, active)
             right.add((ahead - at_zero) / step, 2.0 * noise, active)
             left.add((at_zero - behind) / step, 2.0 * noise, active)
             close = (np.abs(middle.value - expected) <= tolerance) & (middle.error <= tolerance)
