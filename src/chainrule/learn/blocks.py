@@ -47,13 +47,6 @@ class BlockRunner:
             yield stop - start, self.graph(size).run(*fixed, *blocks)
             start = stop
 
-    def sums(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Add up the graph's scalar outputs over all blocks, in float64."""
-        total: Any = 0.0
-        for _, outputs in self._blocks(fixed, rows):
-            total = total + np.array([float(v) for v in outputs])
-        return np.asarray(total)
-
     def rows(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> np.ndarray:
         """Join the graph's only output, which has one row per input row."""
         parts = [outputs[0][:count] for count, outputs in self._blocks(fixed, rows)]

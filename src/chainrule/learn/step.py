@@ -147,28 +147,28 @@ def initial_carry(network: Network, optimizer: Optimizer, n_inputs: int, theta: 
     return {k: np.array(v) for k, v in parts.items()}
 
 
-def evaluation_graph(
+def evaluation_step(
     network: Network, n_inputs: int, n_targets: int, n_rows: int, *, dtype: Any = np.float32, loss: Loss | None = None
-) -> Graph:
-    """The graph of a block's loss: ``(theta, buffers, x, y, w) -> (Σ w · loss, Σ w)``; rows of weight 0 are padding."""
+) -> TrainingStep:
+    """A step that changes nothing and adds up the loss: carry (θ, running statistics), no hyper-parameters.
+
+    Run over all rows like an epoch of training it gives the sums (Σ w · loss, Σ w); rows of weight 0 are padding.
+    """
     dtype = np.dtype(dtype)
     layout = network.layout(n_inputs, n_targets)
     per_row = loss or network.output.nll
+    carry = {"theta": ArrayType((layout.size,), dtype)}
+    carry |= {f"buffer.{k}": ArrayType(v.shape, dtype) for k, v in network.buffers(n_inputs).items()}
 
-    def evaluate(theta: Any, buffers: Mapping[str, Any], x: Any, y: Any, w: Any) -> Any:
-        raw = network.raw(layout.unflatten(theta), x, Pass(training=False, buffers=buffers))
-        return np.sum(np.where(w > 0.0, w * per_row(raw, y), 0.0)), np.sum(w)
+    def evaluate(carried: tuple[Any, ...], x: Any, y: Any, w: Any) -> Any:
+        parts = dict(zip(carry, carried, strict=True))
+        state = Pass(training=False, buffers=_under(parts, "buffer."))
+        losses = per_row(network.raw(layout.unflatten(parts["theta"]), x, state), y)
+        return carried, (np.sum(np.where(w > 0.0, w * losses, 0.0)), np.sum(w))
 
-    return optimize(
-        trace(
-            evaluate,
-            ArrayType((layout.size,), dtype),
-            {k: ArrayType(v.shape, dtype) for k, v in network.buffers(n_inputs).items()},
-            ArrayType((n_rows, n_inputs), dtype),
-            ArrayType((n_rows, n_targets), dtype),
-            ArrayType((n_rows,), dtype),
-        )
-    )
+    rows = (ArrayType((n_rows, n_inputs), dtype), ArrayType((n_rows, n_targets), dtype), ArrayType((n_rows,), dtype))
+    graph = trace(evaluate, tuple(carry.values()), *rows, name="evaluation")
+    return TrainingStep(optimize(graph), carry, (), n_rows)
 
 
 def prediction_graph(network: Network, n_inputs: int, n_targets: int, n_rows: int, *, dtype: Any = np.float32) -> Graph:
@@ -204,7 +204,7 @@ def _under(parts: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 __all__ = [
     "Loss",
     "TrainingStep",
-    "evaluation_graph",
+    "evaluation_step",
     "initial_carry",
     "input_groups",
     "prediction_graph",

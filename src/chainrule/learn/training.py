@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DivergenceError, OptionError
-from chainrule.learn.blocks import BlockRunner
 from chainrule.learn.divergence import first_fault
+from chainrule.learn.executors import Executor, epoch_runner
 from chainrule.learn.loop import EpochRunner, NumpyEpoch
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
-from chainrule.learn.step import Loss, TrainingStep, evaluation_graph, initial_carry, training_step
+from chainrule.learn.step import Loss, TrainingStep, evaluation_step, initial_carry, training_step
 from chainrule.networks import Layout, Network
 
 #: what a training builds when it is needed
 _PROGRAMS = ("step", "_epoch", "_evaluate")
+#: rows per block where a loss is only evaluated
+EVALUATION_ROWS = 256
 #: factor by which the learning rate is divided where there is no more progress
 REDUCTION = 4.0
 
@@ -91,6 +93,8 @@ class Options:
     raw_units : pair of arrays, optional
         Scales of the network's inputs (n_inputs,) and of the target, one number, by which both were divided: penalties
         are then those of the weights in the data's own units. For linear models trained with L-BFGS.
+    executor : {"auto", "native", "numpy"}
+        What runs the epochs, see `chainrule.learn.executors`.
     shift : float
         Added to every loss that is kept or shown: what a loss of standardised targets lacks to one in their own units.
     intercept : bool
@@ -111,6 +115,7 @@ class Options:
     dtype: str = "float32"
     loss: Loss | None = None
     raw_units: tuple[np.ndarray, float] | None = None
+    executor: Executor = "auto"
     shift: float = 0.0
     intercept: bool = True
 
@@ -209,15 +214,13 @@ class Training:
 
     @cached_property
     def _epoch(self) -> EpochRunner:
-        return NumpyEpoch(self.step.graph, len(self.step.carry), len(self.step.hyper), self.step.batch_size)
+        return _runner(self.step, self.options.executor)
 
     @cached_property
-    def _evaluate(self) -> BlockRunner:
-        def graph_of(n_rows: int) -> Any:
-            o = self.options
-            return evaluation_graph(self.network, self.n_inputs, self.n_targets, n_rows, dtype=o.dtype, loss=o.loss)
-
-        return BlockRunner(graph_of)
+    def _evaluate(self) -> EpochRunner:
+        o, rows = self.options, min(EVALUATION_ROWS, len(self.validation or self.rows))
+        step = evaluation_step(self.network, self.n_inputs, self.n_targets, rows, dtype=o.dtype, loss=o.loss)
+        return _runner(step, o.executor)
 
     def hyper(self) -> list[Any]:
         """Current values of the hyper-parameters, in the graph's order."""
@@ -287,7 +290,9 @@ class Training:
     def loss(self, rows: Rows) -> float:
         """Weighted mean loss of rows at the current parameters, `Options.shift` included."""
         with np.errstate(all="ignore"):
-            sums = self._evaluate.sums([self.theta, *self.buffers.values()], [rows.x, rows.y, rows.w])
+            _, sums = self._evaluate(
+                [self.theta, *self.buffers.values()], (), (rows.x, rows.y, rows.w), np.arange(len(rows))
+            )
         return float(sums[0] / sums[1]) + self.options.shift
 
     def _judge(self) -> None:
@@ -372,6 +377,10 @@ class Training:
             f"training diverged in epoch {self.epoch + 1}: values became infinite or NaN {where}; "
             "lower the learning rate, or look for extreme values in the data"
         )
+
+
+def _runner(step: TrainingStep, executor: Executor) -> EpochRunner:
+    return epoch_runner(step.graph, len(step.carry), len(step.hyper), step.batch_size, executor)
 
 
 def train(
