@@ -13,8 +13,10 @@ _HOME = {
     **dict.fromkeys(("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"), "calculus"),
     **dict.fromkeys(("check_gradient", "GradientReport"), "calculus.check"),
     **dict.fromkeys(("trace", "stop_gradient"), "primitives"),
-    **dict.fromkeys(("Graph",), "graph.graph"),
+    "Graph": "graph.graph",
+    "ArrayType": "graph.types",
     **dict.fromkeys(("minimize", "Result"), "learn.minimize"),
+    "compile": "native.function",
     # networks
     **dict.fromkeys(("Network", "Dense", "Maxout", "Dropout", "BatchNorm"), "networks"),
     **dict.fromkeys(
@@ -30,7 +32,7 @@ _HOME = {
     **dict.fromkeys(
         ("FeedForwardClassifier", "FeedForwardRegressor", "LogisticRegression", "LinearRegression"), "estimators"
     ),
-    **dict.fromkeys(("load",), "estimators"),
+    "load": "estimators",
     # errors
     **dict.fromkeys(
         (

@@ -7,7 +7,7 @@ alone, never on the data or on what happens to be cached.
 from __future__ import annotations
 
 import warnings
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from chainrule.errors import CompileError, OptionError
@@ -17,6 +17,7 @@ from chainrule.learn.loop import EpochRunner, NumpyEpoch
 Executor = Literal["auto", "native", "numpy"]
 
 
+@lru_cache(maxsize=64)  # by the graph itself: trainings that share a step share its code
 def epoch_runner(graph: Graph, n_carry: int, n_hyper: int, batch_size: int, executor: Executor = "auto") -> EpochRunner:
     """The runner of an epoch of a step's graph.
 

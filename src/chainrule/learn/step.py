@@ -9,7 +9,8 @@ feeds outputs back into the carry and adds up the sums; nothing else happens bet
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from chainrule.graph.trace import label, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.optimizers import FirstOrder, Optimizer
 from chainrule.learn.penalties import GroupL1, Penalty, ProximalPenalty, SmoothPenalty
+from chainrule.learn.schedules import Schedule
 from chainrule.networks import Layout, Network, Pass
 from chainrule.passes import optimize
 from chainrule.primitives.random import step_key
@@ -137,6 +139,39 @@ def training_step(
     return TrainingStep(optimize(graph), carry_types, tuple(scalars), batch_size)
 
 
+@lru_cache(maxsize=64)
+def shared_step(
+    network: Network,
+    optimizer: FirstOrder,
+    n_inputs: int,
+    n_targets: int,
+    batch_size: int,
+    dtype: str,
+    penalties: tuple[Penalty, ...],
+    groups: tuple[int, ...] | None,
+    penalise_biases: bool,
+    loss: Loss | None,
+) -> TrainingStep:
+    """`training_step`, made once for all trainings that differ in their numbers only."""
+    return training_step(
+        network,
+        optimizer,
+        n_inputs,
+        n_targets,
+        batch_size,
+        dtype=dtype,
+        penalties=penalties,
+        groups=groups,
+        penalise_biases=penalise_biases,
+        loss=loss,
+    )
+
+
+def without_numbers(optimizer: FirstOrder) -> FirstOrder:
+    """The optimiser with learning rate 1 where that is a number: what its graph depends on."""
+    return optimizer if isinstance(optimizer.lr, Schedule) else replace(optimizer, lr=1.0)  # type: ignore[type-var]
+
+
 def initial_carry(network: Network, optimizer: Optimizer, n_inputs: int, theta: np.ndarray) -> dict[str, np.ndarray]:
     """The parts of the carry before the first step, by name: θ, optimiser state, running statistics, step counter."""
     parts: dict[str, Any] = {"theta": theta}
@@ -147,6 +182,7 @@ def initial_carry(network: Network, optimizer: Optimizer, n_inputs: int, theta: 
     return {k: np.array(v) for k, v in parts.items()}
 
 
+@lru_cache(maxsize=64)
 def evaluation_step(
     network: Network, n_inputs: int, n_targets: int, n_rows: int, *, dtype: Any = np.float32, loss: Loss | None = None
 ) -> TrainingStep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from chainrule.learn.executors import Executor, epoch_runner
 from chainrule.learn.loop import EpochRunner, NumpyEpoch
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
-from chainrule.learn.step import Loss, TrainingStep, evaluation_step, initial_carry, training_step
+from chainrule.learn.step import Loss, TrainingStep, evaluation_step, initial_carry, shared_step, without_numbers
 from chainrule.networks import Layout, Network
 
 #: what a training builds when it is needed
@@ -199,17 +199,17 @@ class Training:
         o = self.options
         if not isinstance(o.optimizer, FirstOrder):
             raise OptionError(f"{type(o.optimizer).__name__} works on all rows at once and has no mini-batch step")
-        return training_step(
+        return shared_step(
             self.network,
-            o.optimizer,
+            without_numbers(o.optimizer),
             self.n_inputs,
             self.n_targets,
             min(o.batch_size, len(self.rows)),
-            dtype=o.dtype,
-            penalties=o.penalties,
-            groups=o.groups,
-            penalise_biases=o.penalise_biases,
-            loss=o.loss,
+            o.dtype,
+            tuple(replace(p, strength=1.0) for p in o.penalties),  # type: ignore[type-var]  # all are dataclasses
+            o.groups,
+            o.penalise_biases,
+            o.loss,
         )
 
     @cached_property
