@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
-from chainrule.native.emit import LIBRARY, RUN, Slots, emit_program, product_plans
+from chainrule.native.emit import LIBRARY, RUN, Slots, emit_run, product_plans, scratch_bytes
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Place
@@ -78,10 +78,10 @@ class NativeProgram:
         self.graph, self.target = graph, target
         self.program: Program = fuse(lower(to_terms(graph)))
         self.plans = product_plans(self.program, target)
-        self.memory: MemoryPlan = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
+        self.memory: MemoryPlan = plan_memory(self.program, scratch_bytes(self.program, self.plans, target))
         self._library = Library(self.program, self.memory)
         unit = Unit(
-            lambda: emit_program(self.program, self.memory, self.plans, target),
+            lambda: emit_run(self.program, self.memory, self.plans, target),
             key=self.program.key(self.memory, self.plans),
             level=0,
             name=graph.name,

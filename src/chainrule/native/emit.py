@@ -1,9 +1,13 @@
 """A program as an LLVM module: one function per nest and product, and one that runs them in order.
 
 ``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants; see `Slots`.
+``int32 epoch(int64 member, int64 members, void **table, void *arena, int64 batches, void *barrier)``: run once per
+batch, by one thread or by a team of them that call it together.
+
 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a negative
 one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a step by its
-NumPy meaning.
+NumPy meaning. After a failure the rest of the steps still run, on whatever numbers there are: the members of a team
+must meet at the end.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 
 from llvmlite import ir
 
@@ -23,6 +28,8 @@ from chainrule.native.scalar_ops import declared, llvm_type
 from chainrule.native.schedule import lanes_of, schedule
 from chainrule.native.steps import ProductStep, Program, matrix_form
 from chainrule.native.target import Target
+from chainrule.native.team import ALONE, Share, TeamPlan, cut_nest
+from chainrule.native.threads import emit_barrier, share
 
 _I32 = ir.IntType(32)
 _BYTE = ir.IntType(8)
@@ -37,7 +44,7 @@ class Slots(dict[str, int]):
     @staticmethod
     def of(program: Program) -> Slots:
         slots, start = Slots(), 0
-        for role in ("input", "output", "constant", "order", "data", "sum", "clock"):
+        for role in ("input", "output", "constant", "order", "data", "sum", "status", "clock"):
             slots[role] = start
             start += max((b.number + 1 for b in program.buffers if b.role == role), default=0)
         slots.length = start
@@ -46,85 +53,160 @@ class Slots(dict[str, int]):
 
 def product_plans(program: Program, target: Target) -> dict[int, ProductPlan]:
     """The plan of every product step."""
-    plans = {}
-    for k, step in enumerate(program.steps):
-        if isinstance(step, ProductStep):
-            m, n, terms = step.sizes
-            (transpose_a, lda), (transpose_b, ldb) = _forms(step)
-            ldc = max(step.c.strides[0], n) if m > 1 else n
-            product = Product(m, n, terms, step.dtype, transpose_a, transpose_b, lda, ldb, ldc)
-            plans[k] = plan_product(product, target)
-    return plans
+    return {k: product_plan(s, target) for k, s in enumerate(program.steps) if isinstance(s, ProductStep)}
 
 
-def _forms(step: ProductStep) -> tuple[tuple[bool, int], tuple[bool, int]]:
+def product_plan(step: ProductStep, target: Target, rows: int | None = None, columns: int | None = None) -> ProductPlan:
+    """The plan of a product, or of that many of its rows or columns."""
     m, n, k = step.sizes
     a, b = matrix_form(step.a.strides, (m, k)), matrix_form(step.b.strides, (k, n))
     assert a is not None
     assert b is not None
-    return a, b
+    ldc = max(step.c.strides[0], n) if m > 1 else n
+    product = Product(m, n, k, step.dtype, a[0], b[0], a[1], b[1], ldc)
+    return plan_product(replace(product, m=rows or m, n=columns or n), target)
 
 
-def emit_program(program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target) -> ir.Module:
-    """The module of a program, with the function ``run``."""
-    return _ProgramEmitter(program, memory, plans, target).emit()
+def scratch_bytes(
+    program: Program, plans: Mapping[int, ProductPlan], target: Target, team: TeamPlan | None = None
+) -> int:
+    """Memory that each member of a team needs for the products it works on."""
+    needed = [0]
+    for k, plan in plans.items():
+        step = program.steps[k]
+        assert isinstance(step, ProductStep)
+        if team is None or k not in team.shares:
+            needed.append(plan.scratch_bytes)
+        else:
+            needed += [p.scratch_bytes for _, p in _pieces(step, team.shares[k], team.members, target)]
+    return max(needed)
+
+
+def _pieces(step: ProductStep, cut: Share, members: int, target: Target) -> list[tuple[int, ProductPlan]]:
+    """Each member's part of a product: where it starts, and its plan."""
+    kind = "columns" if cut.columns else "rows"
+    cuts = cut.cuts(members)
+    return [(low, product_plan(step, target, **{kind: high - low})) for low, high in pairwise(cuts) if high > low]
+
+
+def emit_run(program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target) -> ir.Module:
+    """The module of a program with the function ``run``."""
+    emitter = _Emitter(program, memory, plans, target, ALONE)
+    function = ir.Function(emitter.module, ir.FunctionType(_I32, [code.POINTER, code.POINTER]), RUN)
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    status = builder.alloca(_I32)
+    builder.store(_I32(0), status)
+    table, arena = function.args
+    emitter.begin(builder, table, arena, status)
+    emitter.steps()
+    builder.ret(builder.load(status, typ=_I32))
+    return emitter.module
 
 
 def emit_epoch(
-    program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target, batch_size: int
+    program: Program,
+    memory: MemoryPlan,
+    plans: Mapping[int, ProductPlan],
+    target: Target,
+    team: TeamPlan,
+    batch_size: int,
 ) -> ir.Module:
-    """The module of a program with ``int32 epoch(void **table, void *arena, int64 batches)``.
-
-    It runs the program once per batch and moves the address of role ``order`` on by one batch each time.
-    """
-    module = emit_program(program, memory, plans, target)
-    run = module.globals[RUN]
-    run.linkage = "internal"
-    epoch = ir.Function(module, ir.FunctionType(_I32, [code.POINTER, code.POINTER, code.INDEX]), EPOCH)
-    table, arena, batches = epoch.args
-    builder = ir.IRBuilder(epoch.append_basic_block("entry"))
-    order = code.address(builder, table, Slots.of(program)["order"], code.POINTER)
-    with code.loop(builder, 0, batches, 1, "batch"):
-        status = builder.call(run, [table, arena])
-        with builder.if_then(builder.icmp_signed("!=", status, _I32(0)), likely=False):
-            builder.ret(status)
-        rows = builder.load(order, typ=code.POINTER)
-        builder.store(code.address(builder, rows, batch_size, code.INDEX), order)
+    """The module of a program with the function ``epoch``."""
+    emitter = _Emitter(program, memory, plans, target, team)
+    types = [code.INDEX, code.INDEX, code.POINTER, code.POINTER, code.INDEX, code.POINTER]
+    function = ir.Function(emitter.module, ir.FunctionType(_I32, types), EPOCH)
+    member, members, table, arena, batches, barrier = function.args
+    for argument, name in zip(
+        function.args, ("member", "members", "table", "arena", "batches", "barrier"), strict=True
+    ):
+        argument.name = name
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    status = emitter.slot(builder, table, "status")
+    emitter.begin(builder, table, arena, status)
+    emitter.member, emitter.members, emitter.barrier = member, members, barrier
+    order = next(b for b, buffer in enumerate(program.buffers) if buffer.role == "order")
+    rows = emitter.addresses[order]
+    with code.loop(builder, 0, batches, 1, "batch") as batch:
+        emitter.addresses[order] = code.address(builder, rows, code.multiply(builder, batch, batch_size), code.INDEX)
+        emitter.steps()
+        emitter.wait()
+        failed = builder.icmp_signed("!=", builder.load(status, typ=_I32), _I32(0))
+        with builder.if_then(failed, likely=False):
+            builder.ret(builder.load(status, typ=_I32))
     builder.ret(_I32(0))
-    return module
+    return emitter.module
 
 
-class _ProgramEmitter:
-    def __init__(self, program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target) -> None:
-        self.program, self.memory, self.plans, self.target = program, memory, plans, target
+class _Emitter:
+    def __init__(
+        self,
+        program: Program,
+        memory: MemoryPlan,
+        plans: Mapping[int, ProductPlan],
+        target: Target,
+        team: TeamPlan,
+    ) -> None:
+        self.program, self.memory, self.plans, self.target, self.team = program, memory, plans, target, team
         self.module = ir.Module("program")
         self.slots = Slots.of(program)
         self.known: dict[str, ir.Function] = {}
-
-    def emit(self) -> ir.Module:
-        function = ir.Function(self.module, ir.FunctionType(_I32, [code.POINTER, code.POINTER]), RUN)
-        self.table, self.arena = function.args
-        self.table.name, self.arena.name = "table", "arena"
-        self.builder = ir.IRBuilder(function.append_basic_block("entry"))
-        self.status = self.builder.alloca(_I32)
-        self.builder.store(_I32(0), self.status)
         self.addresses: dict[int, ir.Value] = {}
-        for number in range(len(self.program.buffers)):
-            self.addresses[number] = self.address(number)
-        for k, step in enumerate(self.program.steps):
-            with self.measured(k):
-                if isinstance(step, Nest):
-                    self.nest(step)
-                elif isinstance(step, ProductStep):
-                    self.product(k, step)
-                else:
-                    self.call_library(k)
-        self.builder.ret(self.builder.load(self.status, typ=_I32))
-        return self.module
+        self.member: ir.Value = code.index(0)
+        self.members: ir.Value = code.index(1)
+        self.barrier: ir.Value | None = None
+
+    def begin(self, builder: ir.IRBuilder, table: ir.Value, arena: ir.Value, status: ir.Value) -> None:
+        """Find all buffers."""
+        self.builder, self.table, self.arena, self.status = builder, table, arena, status
+        for number, buffer in enumerate(self.program.buffers):
+            if buffer.role in ("arena", "local"):
+                place = self.memory.offsets.get(number, 0)
+                self.addresses[number] = code.address(builder, arena, place, _BYTE)
+            else:
+                self.addresses[number] = self.slot(builder, table, buffer.role, buffer.number)
+
+    def slot(self, builder: ir.IRBuilder, table: ir.Value, role: str, number: int = 0) -> ir.Value:
+        """An address in the table."""
+        return builder.load(code.address(builder, table, self.slots[role] + number, code.POINTER), typ=code.POINTER)
+
+    # -- the steps
+
+    def steps(self) -> None:
+        """All steps, once."""
+        k = 0
+        while k < len(self.program.steps):
+            if k in self.team.waits:
+                self.wait()
+            if self.team.members == 1 or k in self.team.shares:
+                self.step(k)
+                k += 1
+                continue
+            with self.builder.if_then(self.builder.icmp_signed("==", self.member, code.index(0))):
+                alone = True
+                while alone:
+                    self.step(k)
+                    k += 1
+                    alone = k < len(self.program.steps) and not (k in self.team.shares or k in self.team.waits)
+
+    def wait(self) -> None:
+        """Wait for the rest of the team, if there is one."""
+        if self.team.members > 1:
+            assert self.barrier is not None
+            emit_barrier(self.builder, self.barrier, self.members)
+
+    def step(self, k: int) -> None:
+        step = self.program.steps[k]
+        with self._measured(k):
+            if isinstance(step, Nest):
+                self.nest(k, step)
+            elif isinstance(step, ProductStep):
+                self.product(k, step)
+            else:
+                self.call_library(k)
 
     @contextmanager
-    def measured(self, k: int) -> Iterator[None]:
-        """Add the cycles a step takes to a counter of its own, if there is a buffer of role ``clock``."""
+    def _measured(self, k: int) -> Iterator[None]:
+        """Add the cycles a step takes member 0 to a counter of its own, if there is a buffer of role ``clock``."""
         clock = next((b for b, buffer in enumerate(self.program.buffers) if buffer.role == "clock"), None)
         if clock is None:
             yield
@@ -134,44 +216,61 @@ class _ProgramEmitter:
         yield
         counter = code.address(self.builder, self.addresses[clock], k, code.INDEX)
         spent = self.builder.sub(self.builder.call(now, []), start)
-        self.builder.store(self.builder.add(self.builder.load(counter, typ=code.INDEX), spent), counter)
+        with self.builder.if_then(self.builder.icmp_signed("==", self.member, code.index(0))):
+            self.builder.store(self.builder.add(self.builder.load(counter, typ=code.INDEX), spent), counter)
 
-    def address(self, number: int) -> ir.Value:
-        buffer = self.program.buffers[number]
-        if buffer.role in ("arena", "local"):
-            return code.address(self.builder, self.arena, self.memory.offsets.get(number, 0), _BYTE)
-        slot = code.address(self.builder, self.table, self.slots[buffer.role] + buffer.number, code.POINTER)
-        return self.builder.load(slot, typ=code.POINTER)
-
-    def name(self, kind: str, node: int) -> str:
+    def _name(self, kind: str, node: int) -> str:
         """A name that tells what a function computes."""
         return f"{kind}{len(self.known)}_{self.program.graph.nodes[node].primitive.name}"
 
-    def nest(self, step: Nest) -> None:
+    def nest(self, k: int, step: Nest) -> None:
         order = sorted(step.reads | step.writes)
         own = {b: k for k, b in enumerate(order)}
         roles = ["local" if b in step.local else "arena" for b in order]
         buffers = [replace(self.program.buffers[b], role=r, number=0) for b, r in zip(order, roles, strict=True)]
-        local = schedule(step.renumbered(own), self.target)
-        key = f"{local}\n{buffers}"
+        local, axis = step.renumbered(own), None
+        if k in self.team.shares:
+            local, axis = cut_nest(local, self.team.members, self.target)
+        else:
+            local = schedule(local, self.target)
+        lanes = lanes_of(local, self.target)
+        key = f"{local}\n{buffers}\n{axis}"
         if key not in self.known:
-            lanes = lanes_of(local, self.target)
-            self.known[key] = define_nest(self.module, self.name("nest", step.node), local, buffers, lanes)
-        self.builder.call(self.known[key], [*(self.addresses[b] for b in order if b not in step.local), self.status])
+            name = self._name("nest", step.node)
+            self.known[key] = define_nest(self.module, name, local, buffers, lanes, axis)
+        arguments = [*(self.addresses[b] for b in order if b not in step.local), self.status]
+        if axis is not None:
+            unit = lanes if axis in local.vector else 1
+            arguments += share(self.builder, local.extents[axis], unit, self.member, self.members)
+        self.builder.call(self.known[key], arguments)
 
     def product(self, k: int, step: ProductStep) -> None:
-        plan = self.plans[k]
-        key = repr(plan)
-        if key not in self.known:
-            made = define_product(self.module, plan, self.name("product", step.node))
-            made.linkage = "internal"
-            self.known[key] = made
         element = llvm_type(step.dtype)
-        scratch = code.address(self.builder, self.arena, self.memory.scratch.get(k, 0), _BYTE)
         starts = [
             code.address(self.builder, self.addresses[p.buffer], p.offset, element) for p in (step.a, step.b, step.c)
         ]
-        self._batch(step.batch, starts, element, self.known[key], scratch)
+        own = code.multiply(self.builder, self.member, self.memory.scratch_bytes)
+        scratch = code.address(self.builder, self.arena, code.add(self.builder, own, self.memory.scratch), _BYTE)
+        if k not in self.team.shares:
+            self._batch(step.batch, starts, element, self._product(self.plans[k], step.node), scratch)
+            return
+        cut = self.team.shares[k]
+        moves = (0, step.b.strides[1], 1) if cut.columns else (step.a.strides[0], 0, step.c.strides[0])
+        for member, (start, plan) in enumerate(_pieces(step, cut, self.team.members, self.target)):
+            function = self._product(plan, step.node)
+            with self.builder.if_then(self.builder.icmp_signed("==", self.member, code.index(member))):
+                moved = [
+                    code.address(self.builder, p, start * move, element) for p, move in zip(starts, moves, strict=True)
+                ]
+                self.builder.call(function, [*moved, scratch])
+
+    def _product(self, plan: ProductPlan, node: int) -> ir.Function:
+        key = repr(plan)
+        if key not in self.known:
+            made = define_product(self.module, plan, self._name("product", node))
+            made.linkage = "internal"
+            self.known[key] = made
+        return self.known[key]
 
     def _batch(
         self,
@@ -193,7 +292,9 @@ class _ProgramEmitter:
             self._batch(rest, moved, element, function, scratch)
 
     def call_library(self, k: int) -> None:
-        function = declared(self.builder, LIBRARY, _I32, _I32, code.POINTER, code.POINTER)
-        failure = self.builder.call(function, [_I32(k), self.table, self.arena])
-        with self.builder.if_then(self.builder.icmp_signed("!=", failure, _I32(0)), likely=False):
-            self.builder.ret(failure)
+        """One call, unless an earlier one has failed."""
+        builder = self.builder
+        fine = builder.icmp_signed("==", builder.load(self.status, typ=_I32), _I32(0))
+        with builder.if_then(fine):
+            function = declared(builder, LIBRARY, _I32, _I32, code.POINTER, code.POINTER)
+            builder.store(builder.call(function, [_I32(k), self.table, self.arena]), self.status)

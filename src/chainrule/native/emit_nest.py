@@ -25,8 +25,10 @@ _UNROLLED = 4  # loops at most this long are written out
 _ACCUMULATORS = 4
 
 
-def define_nest(module: ir.Module, name: str, nest: Nest, buffers: Sequence[Buffer], lanes: int) -> ir.Function:
-    """Define ``void name(buffer*, …, int32 *status)``.
+def define_nest(
+    module: ir.Module, name: str, nest: Nest, buffers: Sequence[Buffer], lanes: int, shared: int | None = None
+) -> ir.Function:
+    """Define ``void name(buffer*, …, int32 *status)``, or with two more arguments ``int64 low, high``.
 
     Parameters
     ----------
@@ -38,33 +40,28 @@ def define_nest(module: ir.Module, name: str, nest: Nest, buffers: Sequence[Buff
         The nest's buffer numbers count them; one argument each, but for those of role ``local``.
     lanes : int
         Of the vectors along ``nest.vector``.
+    shared : int, optional
+        The outermost axis, of which the function runs only the iterations from ``low`` to before ``high``: multiples
+        of the lanes, if it is a vector axis, or the extent itself.
     """
     passed = [number for number, buffer in enumerate(buffers) if buffer.role != "local"]
-    signature = ir.FunctionType(ir.VoidType(), [code.POINTER] * (len(passed) + 1))
+    bounds = [] if shared is None else [code.INDEX, code.INDEX]
+    signature = ir.FunctionType(ir.VoidType(), [*[code.POINTER] * (len(passed) + 1), *bounds])
     function = ir.Function(module, signature, name)
     function.linkage = "internal"
     for number, argument in zip(passed, function.args, strict=False):
         argument.name = f"b{number}"
         argument.add_attribute("noalias")
-    function.args[-1].name = "status"
+    status, *share = function.args[len(passed) :]
+    status.name = "status"
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     pointers = dict(zip(passed, function.args, strict=False))
-    emit_nest(builder, nest, buffers, pointers, function.args[-1], lanes)
+    emitter = _Emitter(builder, nest, buffers, pointers, status, lanes)
+    if shared is not None:
+        emitter.share = (shared, share[0], share[1])
+    emitter.level(tuple(range(len(nest.results))), 0)
     builder.ret_void()
     return function
-
-
-def emit_nest(
-    builder: ir.IRBuilder,
-    nest: Nest,
-    buffers: Sequence[Buffer],
-    pointers: Mapping[int, ir.Value],
-    status: ir.Value,
-    lanes: int,
-) -> None:
-    """Emit the loops of a nest where the builder stands."""
-    emitter = _Emitter(builder, nest, buffers, pointers, status, lanes)
-    emitter.level(tuple(range(len(nest.results))), 0)
 
 
 @dataclass
@@ -100,6 +97,7 @@ class _Emitter:
         self.frames = [_Frame(None, None)]
         self.partial: dict[int, list[list[ir.Value]]] = {}  # fold -> its interleaved partial results, here and now
         self.turn = 0
+        self.share: tuple[int, ir.Value, ir.Value] | None = None  # axis, and from where to where it runs
         self.pointers = {**pointers, **{b: self._stack(b) for b in nest.local}}
         self.folds = {i.data: k for k, i in enumerate(nest.body) if i.op == "fold"}
 
@@ -146,16 +144,32 @@ class _Emitter:
             self.level(group, depth + 1)
             self.frames.pop()
 
+        if self.share is not None and self.share[0] == axis:
+            self._share(step, whole * step, rest, body)
+            return
         main = whole - whole % turns
         open_ = [k for k in group if k in self.partial]
         self._repeat(0, main * step, step, turns, open_, body)
         self._repeat(main * step, whole * step, step, 1, open_, body)
         if rest:
-            mask = code.first_lanes(rest, self.lanes) if rest < self.lanes else None
-            body(code.index(whole * step), 0, mask, None)
+            body(code.index(whole * step), 0, code.first_lanes(rest, self.lanes), None)
         self.turn = 0
         for k in begun:
             self.finish(k)
+
+    def _share(self, step: int, whole: int, rest: int, body: Callable[..., None]) -> None:
+        """The outermost loop, from one bound to another."""
+        assert self.share is not None
+        _, low, high = self.share
+        entry = _Entry(self.builder.block)
+        last = code.minimum(self.builder, high, whole)
+        with code.loop(self.builder, low, last, step) as index:
+            body(index, 0, None, entry)
+        if rest:
+            known = dict(self.frames[-1].values)
+            with self.builder.if_then(self.builder.icmp_signed(">", high, code.index(whole))):
+                body(code.index(whole), 0, code.first_lanes(rest, self.lanes), None)
+            self.frames[-1].values = known
 
     def _repeat(
         self, start: int, stop: int, step: int, turns: int, folds: Sequence[int], body: Callable[..., None]
@@ -321,8 +335,8 @@ class _Emitter:
         entry.block = self.builder.block  # another one, if what was emitted has branches
         entry.block.instructions.append(jump)
         entry.block.terminator = jump
-        for phi in jump.operands[0].instructions:
-            if isinstance(phi, ir.PhiInstr):
+        for target in (o for o in jump.operands if isinstance(o, ir.Block)):
+            for phi in (i for i in target.instructions if isinstance(i, ir.PhiInstr)):
                 phi.incomings = [(v, entry.block if b is block else b) for v, b in phi.incomings]
         self.frames = inner
         self.builder.position_at_end(here)

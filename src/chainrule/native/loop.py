@@ -17,7 +17,7 @@ from chainrule.graph.graph import Graph
 from chainrule.native.affine import Affine, counters, dot, row_major
 from chainrule.native.cache import ObjectCache
 from chainrule.native.compile import Frame, Library
-from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans
+from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans, scratch_bytes
 from chainrule.native.fuse import fuse
 from chainrule.native.inplace import in_place
 from chainrule.native.lower import lower
@@ -26,7 +26,9 @@ from chainrule.native.plan import plan_memory
 from chainrule.native.runtime import Unit, compile_units
 from chainrule.native.steps import Program, Step
 from chainrule.native.target import Target
+from chainrule.native.team import plan_team, team_of
 from chainrule.native.terms import to_terms
+from chainrule.native.threads import barrier_address, barrier_memory, barrier_unit, run_team
 
 
 def compile_loop(
@@ -36,6 +38,7 @@ def compile_loop(
     batch_size: int,
     target: Target | None = None,
     cache: ObjectCache | None = None,
+    threads: int | None = None,
 ) -> NativeEpoch:
     """Compile the loop over mini-batches around the graph of one step.
 
@@ -49,6 +52,9 @@ def compile_loop(
         Default: the host.
     cache : ObjectCache, optional
         Where object code is kept; default: nowhere.
+    threads : int, optional
+        At most so many; by default the cores there are. Steps too small to gain run on one whatever is given, and the
+        results' bits are always the same.
 
     Raises
     ------
@@ -57,7 +63,8 @@ def compile_loop(
     CompileError
         If it cannot be compiled.
     """
-    return NativeEpoch(graph, n_carry, n_hyper, batch_size, Target.host() if target is None else target, cache)
+    target = Target.host() if target is None else target
+    return NativeEpoch(graph, n_carry, n_hyper, batch_size, target, cache, threads)
 
 
 class NativeEpoch:
@@ -70,33 +77,46 @@ class NativeEpoch:
     program : Program
         One step, with the gathering before it and the adding-up behind it.
     memory : MemoryPlan
+    team : TeamPlan
+        What threads share, if anything.
     executable : Executable
     """
 
     def __init__(
-        self, graph: Graph, n_carry: int, n_hyper: int, batch_size: int, target: Target, cache: ObjectCache | None
+        self,
+        graph: Graph,
+        n_carry: int,
+        n_hyper: int,
+        batch_size: int,
+        target: Target,
+        cache: ObjectCache | None = None,
+        threads: int | None = None,
     ) -> None:
         self.graph, self.n_carry, self.n_hyper, self.batch_size = graph, n_carry, n_hyper, batch_size
         self.target = target
         self._types = [graph.nodes[i].type for i in graph.inputs]
         _check(graph, n_carry, n_hyper, batch_size)
-        self.program = epoch_program(
-            in_place(fuse(lower(to_terms(graph))), {k: k for k in range(n_carry)}), n_carry, n_hyper
-        )
+        step = in_place(fuse(lower(to_terms(graph))), {k: k for k in range(n_carry)})
+        program = epoch_program(step, n_carry, n_hyper)
+        self.program, members = team_of(program, product_plans(program, target), target, threads)
         self.plans = product_plans(self.program, target)
-        self.memory = plan_memory(self.program, {k: p.scratch_bytes for k, p in self.plans.items()})
+        team = plan_team(self.program, None, self.plans, target, members)
+        self.memory = plan_memory(self.program, scratch_bytes(self.program, self.plans, target, team), members)
+        self.team = plan_team(self.program, self.memory, self.plans, target, members)
         self._library = Library(self.program, self.memory)
         unit = Unit(
-            lambda: emit_epoch(self.program, self.memory, self.plans, target, batch_size),
-            key=self.program.key(self.memory, self.plans, EPOCH, batch_size),
+            lambda: emit_epoch(self.program, self.memory, self.plans, target, self.team, batch_size),
+            key=self.program.key(self.memory, self.plans, self.team, EPOCH, batch_size),
             level=0,
             name=f"{graph.name} epoch",
         )
+        units = [unit] if self.team.members == 1 else [unit, barrier_unit(target)]
         self.executable = compile_units(
-            unit, [EPOCH], target=target, cache=cache, symbols={LIBRARY: self._library.address}
+            units, [EPOCH], target=target, cache=cache, symbols={LIBRARY: self._library.address}
         )
+        pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._function = self.executable.function(
-            EPOCH, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
+            EPOCH, ctypes.c_int32, number, number, pointer, pointer, number, pointer
         )
         self._slots = Slots.of(self.program)
 
@@ -143,9 +163,13 @@ class NativeEpoch:
             frame.table[self._slots["data"] + k] = array.ctypes.data
         frame.table[self._slots["order"]] = rows.ctypes.data
         frame.table[self._slots["sum"]] = sums.ctypes.data
-        status = self._function(frame.table_address, frame.arena_address, len(rows) // self.batch_size)
-        if status:
-            raise self._library.error(self.graph, status)
+        status, barrier = np.zeros(1, np.int32), barrier_memory()
+        frame.table[self._slots["status"]] = status.ctypes.data
+        batches = len(rows) // self.batch_size
+        arguments = (frame.table_address, frame.arena_address, batches, barrier_address(barrier))
+        run_team(self._function, self.team.members, arguments)
+        if status[0]:
+            raise self._library.error(self.graph, int(status[0]))
         return current, sums
 
     def _expect(self, k: int, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
@@ -182,6 +206,7 @@ def epoch_program(program: Program, n_carry: int, n_hyper: int) -> Program:
     before: list[Step] = []
     after: list[Step] = []
     order = _add(buffers, Buffer("int64", 0, "order"))
+    _add(buffers, Buffer("int32", 1, "status"))
     total = _add(buffers, Buffer("float64", len(graph.outputs) - n_carry, "sum"))
     for b, buffer in enumerate(program.buffers):
         if buffer.role == "input" and buffer.number >= n_carry + n_hyper:

@@ -35,7 +35,7 @@ class Buffer:
         Elements.
     role : str
         ``arena``, or, with its ``number`` among them: ``input``, ``output``, ``constant``, and around an epoch
-        ``data``, ``order``, ``sum`` and ``clock``; ``local``: on the stack of one nest.
+        ``data``, ``order``, ``sum``, ``status`` and ``clock``; ``local``: on the stack of one nest.
     number : int
     """
 

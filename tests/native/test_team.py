@@ -1,0 +1,112 @@
+"""Epochs run by a team of threads: the same bits for any number, and errors that let nobody wait forever."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import chainrule.primitives  # noqa: F401  fills the dispatch tables
+from chainrule.calculus import value_and_grad
+from chainrule.errors import GraphError
+from chainrule.graph.trace import inline, trace
+from chainrule.learn.loop import NumpyEpoch
+from chainrule.native.loop import compile_loop
+from chainrule.native.team import Share
+
+BATCH, WIDTHS = 192, (40, 200, 170, 3)
+
+
+def wide_step(dtype="float32"):
+    """A step large enough to be shared: (graph, carry, data)."""
+    shapes = [s for a, b in pairwise(WIDTHS) for s in ((a, b), (b,))]
+    cuts = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
+
+    def step(theta, m, x, y):
+        def loss(theta):
+            pieces = [theta[a:b].reshape(s) for a, b, s in zip(cuts[:-1], cuts[1:], shapes, strict=True)]
+            h = x
+            for w, b in zip(pieces[:-2:2], pieces[1:-2:2], strict=True):
+                h = np.maximum(h @ w + b, 0.0)
+            z = h @ pieces[-2] + pieces[-1]
+            z = z - np.max(z, axis=1, keepdims=True)
+            return -np.mean(z[:, 0] * y - np.log(np.sum(np.exp(z), axis=1)))
+
+        value, g = value_and_grad(loss)(theta)
+        m = 0.9 * m + g
+        return theta - 0.01 * m / (np.sqrt(np.square(m)) + 1.0), m, value
+
+    rng = np.random.default_rng(0)
+    theta = (rng.normal(size=int(cuts[-1])) * 0.1).astype(dtype)
+    x, y = rng.normal(size=(500, WIDTHS[0])).astype(dtype), rng.normal(size=500).astype(dtype)
+    graph = trace(step, theta, theta, x[:BATCH], y[:BATCH])
+    return graph, [theta, np.zeros_like(theta)], [x, y]
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    graph, carry, data = wide_step()
+    order = np.random.default_rng(1).permutation(500)
+    results = {}
+    for threads in (1, 2, 3, 4):
+        loop = compile_loop(graph, 2, 0, BATCH, threads=threads)
+        assert loop.team.members == threads
+        for _ in range(3):
+            new, sums = loop(carry, [], data, order)
+            results.setdefault(threads, set()).add((new[0].tobytes(), new[1].tobytes(), sums.tobytes()))
+    assert len(results[1]) == 1
+    assert all(found == results[1] for found in results.values())
+    want, expected = NumpyEpoch(graph, 2, 0, BATCH)(carry, [], data, order)
+    np.testing.assert_allclose(new[0], want[0], atol=2e-4)
+    np.testing.assert_allclose(sums, expected, rtol=1e-4)
+
+
+def test_members_seldom_wait():
+    graph, _, _ = wide_step()
+    team = compile_loop(graph, 2, 0, BATCH, threads=2).team
+    assert len(team.shares) > len(team.waits)
+    assert str(team).startswith("2 threads share steps")
+
+
+def test_small_steps_are_not_shared():
+    graph = trace(lambda a, x: (a + x.sum(), x.sum()), np.zeros(()), np.zeros((4, 2)))
+    loop = compile_loop(graph, 1, 0, 4, threads=4)
+    assert str(loop.team) == "one thread"
+
+
+def test_errors_end_the_epoch_for_all_members():
+    graph, carry, data = wide_step()
+
+    def failing(a, theta, m, x, y):
+        return np.linalg.inv(a), *inline(graph, theta, m, x, y)
+
+    whole = trace(failing, np.eye(2), *carry, data[0][:BATCH], data[1][:BATCH])
+    loop = compile_loop(whole, 3, 0, BATCH, threads=3)
+    assert loop.team.members == 3
+    loop([np.eye(2), *carry], [], data, np.arange(500))
+    for _ in range(5):
+        with pytest.raises(np.linalg.LinAlgError):
+            loop([np.zeros((2, 2)), *carry], [], data, np.arange(500))
+
+
+def test_an_index_out_of_bounds_in_a_team():
+    graph, carry, data = wide_step()
+
+    def picking(at, theta, m, x, y):
+        new, state, value = inline(graph, theta, m, x, y)
+        return at, new, state, value + np.sum(x[at])
+
+    whole = trace(picking, np.array([0, 5]), *carry, data[0][:BATCH], data[1][:BATCH])
+    loop = compile_loop(whole, 3, 0, BATCH, threads=2)
+    assert loop.team.members == 2
+    loop([np.array([0, 5]), *carry], [], data, np.arange(500))
+    with pytest.raises(GraphError, match="out of bounds"):
+        loop([np.array([0, BATCH]), *carry], [], data, np.arange(500))
+
+
+@pytest.mark.parametrize(("extent", "unit"), [(100, 1), (100, 16), (7, 16), (1, 1), (64, 32)])
+@pytest.mark.parametrize("members", [1, 2, 3, 8])
+def test_cuts_cover_everything_at_multiples_of_the_unit(extent, unit, members):
+    cuts = Share(extent, unit).cuts(members)
+    assert cuts[0] == 0
+    assert cuts[-1] == extent
+    assert sorted(cuts) == cuts
+    assert all(c % unit == 0 or c == extent for c in cuts)
