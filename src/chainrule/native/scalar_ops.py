@@ -182,13 +182,24 @@ def _uniform(builder: ir.IRBuilder, dtype: str, key: ir.Value, position: ir.Valu
         return constant("uint64", number, lanes)
 
     lanes = position.type.count if isinstance(position.type, ir.VectorType) else 1
-    z = builder.add(key, builder.mul(builder.add(position, c(1)), c(_UNSIGNED_GOLDEN)))
-    z = builder.mul(builder.xor(z, builder.lshr(z, c(30))), c(_MIX_1))
-    z = builder.mul(builder.xor(z, builder.lshr(z, c(27))), c(_MIX_2))
-    z = builder.xor(z, builder.lshr(z, c(31)))
+    z = _mixed(builder, builder.add(key, builder.mul(builder.add(position, c(1)), c(_UNSIGNED_GOLDEN))))
     drop = 40 if dtype == "float32" else 11
     number = builder.uitofp(builder.lshr(z, c(drop)), llvm_type(dtype, lanes))
     return builder.fmul(number, _same(number, 2.0 ** -(64 - drop)))
+
+
+def _mixed(builder: ir.IRBuilder, z: ir.Value) -> ir.Value:
+    """SplitMix64's finaliser."""
+    lanes = z.type.count if isinstance(z.type, ir.VectorType) else 1
+    for shift, factor in ((30, _MIX_1), (27, _MIX_2)):
+        shifted = builder.lshr(z, constant("uint64", shift, lanes))
+        z = builder.mul(builder.xor(z, shifted), constant("uint64", factor, lanes))
+    return builder.xor(z, builder.lshr(z, constant("uint64", 31, lanes)))
+
+
+def _step_key(builder: ir.IRBuilder, seed: ir.Value, t: ir.Value) -> ir.Value:
+    lanes = t.type.count if isinstance(t.type, ir.VectorType) else 1
+    return _mixed(builder, builder.xor(seed, builder.mul(t, constant("uint64", _MIX_1, lanes))))
 
 
 # -- floating point
@@ -399,6 +410,7 @@ def _integer_rules(signed: bool) -> dict[str, _Rule]:
         "fmin": pick("<"),
         "remainder": lambda b, x, y: parts(b, x, y)[1],
         "floor_divide": lambda b, x, y: parts(b, x, y)[0],
+        "step_key": _step_key,
         "bitwise_and": lambda b, x, y: b.and_(x, y),
         "bitwise_or": lambda b, x, y: b.or_(x, y),
         "bitwise_xor": lambda b, x, y: b.xor(x, y),

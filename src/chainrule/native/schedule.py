@@ -152,7 +152,7 @@ def _cost(nest: Nest, vector: frozenset[int], lanes: int) -> float:
     def trips(axes: Iterable[int]) -> int:
         return prod(-(-nest.extents[a] // lanes) if a in vector else nest.extents[a] for a in axes)
 
-    total = float(trips(nest.extents))  # the loops themselves
+    total = float(sum(trips(loops) for loops in {r.loops for r in nest.results}))  # the loops themselves
     for i, axes in zip(nest.body, nest.depends, strict=True):
         if i.op == "load":
             indirect = any(vector & nest.depends[p.value] for p in i.data[2:])
