@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import UnusedCliTokensError
 
 from chainrule import __version__
+from chainrule.cli.bench import bench
 from chainrule.cli.fit import fit
 from chainrule.cli.predict import predict
 from chainrule.cli.score import score
@@ -28,6 +29,7 @@ app = App(
 app.command(fit)
 app.command(predict)
 app.command(score)
+app.command(bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -73,4 +75,4 @@ def _usage(error: CycloptsError) -> str:
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    return [f"{arguments[0]} "] if arguments and arguments[0] in ("fit", "predict", "score") else []
+    return [f"{arguments[0]} "] if arguments and arguments[0] in ("fit", "predict", "score", "bench") else []

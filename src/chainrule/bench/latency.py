@@ -1,0 +1,248 @@
+"""How long things take to start, to compile, to answer; 40 fits; memory."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from itertools import pairwise
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from chainrule.bench import children, peers
+from chainrule.bench.machine import Machine, this_machine
+from chainrule.bench.sections import Section, mark
+
+Say = Callable[[str], None]
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One measurement.
+
+    Parameters
+    ----------
+    name : str
+    value : float
+    unit : str
+    bar : float, optional
+        What chainrule aims at; None for what is there for comparison.
+    """
+
+    name: str
+    value: float
+    unit: str
+    bar: float | None = None
+
+
+@dataclass(frozen=True)
+class LatencyReport:
+    """What was measured."""
+
+    machine: Machine
+    measured: list[Latency]
+
+    def sections(self) -> list[Section]:
+        """The report as a table."""
+        rows = [["", "measured ", "unit", "aim"]]
+        for m in self.measured:
+            reached = m.bar is None or m.value <= m.bar
+            rows.append([m.name, f"{m.value:.3g}{mark(reached)}", m.unit, "" if m.bar is None else f"≤ {m.bar:g}"])
+        return [Section(rows, "the best of several repetitions each; ! above what chainrule aims at")]
+
+
+def run_latency(quick: bool = False, against: list[str] | None = None, say: Say = lambda line: None) -> LatencyReport:
+    """Measure.
+
+    Parameters
+    ----------
+    quick : bool
+        Few repetitions, and no 40 fits.
+    against : list of str, optional
+        Peers to look for; all by default.
+    say : callable
+        Told what is being measured.
+    """
+    found = peers.present(against)
+    repetitions = 1 if quick else 5
+    measured: list[Latency] = []
+    for part in (_start_up, _first_step, _memory):
+        say(part.__name__.strip("_").replace("_", " "))
+        measured += part(repetitions)
+    say("prediction")
+    measured += _prediction(quick, found)
+    if not quick:
+        say("40 fits")
+        measured += _many_fits(found)
+    return LatencyReport(this_machine(found), measured)
+
+
+def _start_up(repetitions: int) -> list[Latency]:
+    nothing = min(children.seconds_of(["-c", "pass"]) for _ in range(repetitions))
+    imported = min(children.seconds_of(["-c", "import chainrule"]) for _ in range(repetitions))
+    helped = min(children.seconds_of(["-m", "chainrule", "--help"]) for _ in range(repetitions))
+    estimator = "import chainrule; chainrule.FeedForwardClassifier"
+    touched = min(children.seconds_of(["-c", estimator]) for _ in range(repetitions))
+    return [
+        Latency("Python itself, start to end", nothing, "s"),
+        Latency("import chainrule, Python included", imported, "s", 0.15),
+        Latency("chainrule --help, Python included", helped, "s", 0.4),
+        Latency("an estimator touched (scikit-learn loaded), Python included", touched, "s"),
+    ]
+
+
+def _first_step(repetitions: int) -> list[Latency]:
+    cold, warm = [], []
+    for _ in range(min(repetitions, 3)):
+        with tempfile.TemporaryDirectory() as folder:
+            place = {"CHAINRULE_CACHE_DIR": folder}
+            cold.append(children.run_child(children.FIRST_STEP, environment=place))
+            warm += [children.run_child(children.FIRST_STEP, environment=place) for _ in range(2)]
+    return [
+        Latency("first step of 20-64-64-2, nothing compiled before", min(cold), "s", 0.4),
+        Latency("the same in a new process, code on disk", min(warm), "s", 0.05),
+    ]
+
+
+def _memory(repetitions: int) -> list[Latency]:
+    if sys.platform != "linux":
+        return []
+    rows = "20000" if repetitions == 1 else "400000"
+    extra = children.run_child(children.MEMORY, rows) / MEGABYTE
+    return [Latency(f"memory beyond the data and 4 × parameters, {rows} rows × 54", extra, "MB", 64)]
+
+
+def _prediction(quick: bool, found: dict[str, str]) -> list[Latency]:
+    """One row and 2000 rows through a fitted 20-64-64-2."""
+    from chainrule.estimators import FeedForwardClassifier
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2000, 20)).astype(np.float32)
+    y = (x[:, 0] + x[:, 1] > 0).astype(int)
+    model = FeedForwardClassifier((64, 64), max_iter=2, early_stopping=False, random_state=0).fit(x, y)
+    measured = []
+    measured.append(Latency("one row, compiled function", _microseconds(_compiled(x[:1]), quick), "µs", 10))
+    calls: dict[str, Callable[[Any], Any]] = {"predict_proba": model.predict_proba}
+    if "scikit-learn" in found:
+        calls["scikit-learn's predict_proba"] = _sklearn_predictor(x, y)
+    if "PyTorch" in found:
+        calls["PyTorch"] = _torch_predictor()
+    if "JAX" in found:
+        calls["JAX, jitted"] = _jax_predictor()
+    for rows, bar in ((1, 60.0), (2000, 120.0)):
+        part = np.ascontiguousarray(x[:rows])
+        for name, call in calls.items():
+            time = _microseconds(partial(call, part), quick)
+            what = f"{rows} rows" if rows > 1 else "one row"
+            measured.append(Latency(f"{what}, {name}", time, "µs", bar if name == "predict_proba" else None))
+    return measured
+
+
+def _compiled(rows: np.ndarray) -> Callable[[], Any]:
+    """A network's function of these rows, through `chainrule.compile`."""
+    from chainrule.native.function import compile
+    from chainrule.networks import Network
+    from chainrule.outputs import Categorical
+
+    network = Network([64, 64], Categorical(2))
+    pieces = network.layout(20).unflatten(network.initial(20, np.random.default_rng(0)).astype(np.float32))
+    return partial(compile(network.raw), pieces, rows)
+
+
+def _sklearn_predictor(x: np.ndarray, y: np.ndarray) -> Callable[[Any], Any]:
+    make: Any = import_module("sklearn.neural_network").MLPClassifier
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it did not converge in two epochs: it need not
+        return make((64, 64), max_iter=2).fit(x, y).predict_proba
+
+
+def _torch_predictor() -> Callable[[Any], Any]:
+    torch: Any = import_module("torch")
+    nn = torch.nn
+    net = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2), nn.Softmax(1))
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return net(torch.from_numpy(x)).numpy()
+
+    return predict
+
+
+def _jax_predictor() -> Callable[[Any], Any]:
+    jax: Any = import_module("jax")
+    rng = np.random.default_rng(0)
+    sizes = (20, 64, 64, 2)
+    weights = [rng.standard_normal(s).astype(np.float32) for s in pairwise(sizes)]
+
+    def network(weights: Any, x: Any) -> Any:
+        h = x
+        for w in weights[:-1]:
+            h = jax.nn.relu(h @ w)
+        return jax.nn.softmax(h @ weights[-1])
+
+    run = jax.jit(network)
+    return lambda x: np.asarray(run(weights, x))
+
+
+def _microseconds(call: Callable[[], Any], quick: bool) -> float:
+    """Of one call, in the best of several rounds."""
+    call()
+    calls = 10 if quick else 200
+    best = np.inf
+    for _ in range(2 if quick else 15):
+        start = perf_counter()
+        for _ in range(calls):
+            call()
+        best = min(best, (perf_counter() - start) / calls)
+    return best * 1e6
+
+
+def _many_fits(found: dict[str, str]) -> list[Latency]:
+    """`GridSearchCV`: 8 settings × 5 folds of digits, 64 hidden units, 100 epochs each, batches of 200, two workers."""
+    from sklearn.datasets import load_digits
+
+    from chainrule.estimators import FeedForwardClassifier
+
+    x, y = load_digits(return_X_y=True)
+    x = (x / 16).astype(np.float32)
+    common: dict[str, Any] = {
+        "hidden_layer_sizes": (64,),
+        "max_iter": 100,
+        "batch_size": 200,
+        "random_state": 0,
+        "early_stopping": False,
+        "n_iter_no_change": 100,
+    }
+    rates = [1e-3, 3e-3]
+    strengths = [1e-5, 1e-4, 1e-3, 1e-2]
+    ours = FeedForwardClassifier(**common)
+    seconds, score = _search(ours, {"l2": strengths, "learning_rate_init": rates}, x, y, "threading")
+    measured = [Latency(f"40 fits, GridSearchCV on two threads (best accuracy {score:.3f})", seconds, "s", 1.2)]
+    seconds, score = _search(ours, {"l2": strengths, "learning_rate_init": rates}, x, y, "loky")
+    measured.append(Latency(f"40 fits, GridSearchCV on two processes (best accuracy {score:.3f})", seconds, "s"))
+    if "scikit-learn" in found:
+        make: Any = import_module("sklearn.neural_network").MLPClassifier
+        theirs = make(**common)
+        seconds, score = _search(theirs, {"alpha": strengths, "learning_rate_init": rates}, x, y, "loky")
+        name = f"40 fits, scikit-learn's MLPClassifier, two processes (best accuracy {score:.3f})"
+        measured.append(Latency(name, seconds, "s"))
+    return measured
+
+
+def _search(model: Any, grid: dict[str, Any], x: np.ndarray, y: np.ndarray, backend: str) -> tuple[float, float]:
+    """Seconds and best accuracy of a search, its workers started before the clock."""
+    joblib: Any = import_module("joblib")
+    search: Any = import_module("sklearn.model_selection").GridSearchCV(model, grid, cv=5, n_jobs=2, refit=False)
+    with warnings.catch_warnings(), joblib.parallel_config(backend=backend):
+        warnings.simplefilter("ignore")  # the limit of epochs is the point
+        joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(k) for k in range(4))
+        start = perf_counter()
+        search.fit(x, y)
+        return perf_counter() - start, float(search.best_score_)
