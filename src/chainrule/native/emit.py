@@ -256,9 +256,14 @@ class _Emitter:
             return
         cut = self.team.shares[k]
         moves = (0, step.b.strides[1], 1) if cut.columns else (step.a.strides[0], 0, step.c.strides[0])
-        for member, (start, plan) in enumerate(_pieces(step, cut, self.team.members, self.target)):
+        parts = _pieces(step, cut, self.team.members, self.target)
+        low, high = share(self.builder, len(parts), 1, self.member, self.members)
+        for c, (start, plan) in enumerate(parts):
             function = self._product(plan, step.node)
-            with self.builder.if_then(self.builder.icmp_signed("==", self.member, code.index(member))):
+            mine = self.builder.and_(
+                self.builder.icmp_signed("<=", low, code.index(c)), self.builder.icmp_signed(">", high, code.index(c))
+            )
+            with self.builder.if_then(mine):
                 moved = [
                     code.address(self.builder, p, start * move, element) for p, move in zip(starts, moves, strict=True)
                 ]

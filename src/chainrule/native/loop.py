@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from chainrule.native.fuse import fuse
 from chainrule.native.inplace import in_place
 from chainrule.native.lower import lower
 from chainrule.native.nests import Body, Buffer, Indirect, Nest, Result
+from chainrule.native.pace import Pace
 from chainrule.native.plan import plan_memory
 from chainrule.native.runtime import Unit, compile_units
 from chainrule.native.steps import Program, Step
@@ -119,6 +121,7 @@ class NativeEpoch:
             EPOCH, ctypes.c_int32, number, number, pointer, pointer, number, pointer
         )
         self._slots = Slots.of(self.program)
+        self._pace = Pace(self.team.members)
 
     def __call__(
         self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], order: np.ndarray
@@ -161,15 +164,23 @@ class NativeEpoch:
             frame.table[self._slots["input"] + k] = array.ctypes.data
         for k, array in enumerate(columns):
             frame.table[self._slots["data"] + k] = array.ctypes.data
-        frame.table[self._slots["order"]] = rows.ctypes.data
         frame.table[self._slots["sum"]] = sums.ctypes.data
         status, barrier = np.zeros(1, np.int32), barrier_memory()
         frame.table[self._slots["status"]] = status.ctypes.data
-        batches = len(rows) // self.batch_size
-        arguments = (frame.table_address, frame.arena_address, batches, barrier_address(barrier))
-        run_team(self._function, self.team.members, arguments)
-        if status[0]:
-            raise self._library.error(self.graph, int(status[0]))
+        done = 0
+
+        def work(threads: int, batches: int) -> float:
+            nonlocal done
+            frame.table[self._slots["order"]] = rows[done * self.batch_size :].ctypes.data
+            arguments = (frame.table_address, frame.arena_address, batches, barrier_address(barrier))
+            start = perf_counter()
+            run_team(self._function, threads, arguments)
+            if status[0]:
+                raise self._library.error(self.graph, int(status[0]))
+            done += batches
+            return perf_counter() - start
+
+        self._pace.run(len(rows) // self.batch_size, work)
         return current, sums
 
     def _expect(self, k: int, given: tuple[int, ...], shape: tuple[int, ...]) -> None:

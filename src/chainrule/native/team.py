@@ -26,7 +26,7 @@ from chainrule.native.threads import available_cores
 MOST_MEMBERS = 8
 # A wait costs half a microsecond if every member has a core, and much more if not: work must be long compared to it.
 _SHORTEST_STEP = 4_000  # cycles
-_SHORTEST_STRETCH = 50_000  # cycles between two waits, on average, of one thread alone
+_SHORTEST_STRETCH = 25_000  # cycles between two waits, on average, of one thread alone
 _FEWEST_ROWS = 8
 
 _CUT = -1
@@ -69,7 +69,7 @@ class TeamPlan:
     Parameters
     ----------
     members : int
-        1: nothing is shared.
+        1: nothing is shared. Else that many, or one alone, may run it.
     shares : mapping of int to Share
         Steps all members take part in; the others are done by member 0.
     waits : frozenset of int
