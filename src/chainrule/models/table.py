@@ -249,7 +249,9 @@ def baselines(
     calibrated = network.output.calibrated(raw, y, w)
     scaling = {"location": np.array(target.center), "scale": np.array(target.scale)} if calibrated.scales_target else {}
     constant = calibrated.distribution(raw[:1].repeat(len(part), axis=0), **scaling)
-    linear = Network((), network.output)
+    # the linear model anybody would try: least squares with one variance, logistic or Poisson regression
+    plain = Gaussian(variance="constant") if network.output.kind == "numeric" else network.output
+    linear = Network((), plain)
     simple = FitOptions(
         layers=(),
         optimizer=LBFGS(),
