@@ -113,13 +113,26 @@ class Graph:
         return self.output_tree.unflatten(map(as_result, results))
 
     def as_input(self, k: int, value: Any) -> np.ndarray:
-        """Input ``k`` as a row-major array of the dtype the graph expects; its shape must be the graph's."""
+        """Input ``k`` as a row-major array of the type the graph expects.
+
+        Raises
+        ------
+        GraphError
+            If the shape is another one, or the dtype is of another kind and cannot hold the numbers.
+        """
         expected = self.nodes[self.inputs[k]].type
-        array = np.asarray(value, dtype=expected.dtype, order="C")
-        if array.shape != expected.shape:
-            name = self.node_names[self.inputs[k]]
-            raise GraphError(f"{self.name}: input {name} must have shape {expected.shape}, got {array.shape}")
-        return array
+        name = self.node_names[self.inputs[k]]
+        given = np.asarray(value)
+        if given.shape != expected.shape:
+            raise GraphError(f"{self.name}: input {name} must have shape {expected.shape}, got {given.shape}")
+        if np.can_cast(given.dtype, expected.dtype, "same_kind"):
+            return np.asarray(given, dtype=expected.dtype, order="C")
+        if given.dtype.kind in "biuf":  # of another kind, but perhaps the numbers are of this one
+            with np.errstate(invalid="ignore"):
+                array = given.astype(expected.dtype, order="C")
+            if np.array_equal(array, given):
+                return array
+        raise GraphError(f"{self.name}: input {name} is {expected.dtype}, which {given.dtype} does not fit into")
 
     def run(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Run the graph with NumPy on a flat list of inputs of the right types; the flat list of outputs.
@@ -135,13 +148,14 @@ class Graph:
     @cached_property
     def node_names(self) -> tuple[str, ...]:
         """A unique readable name per node: the user's where there is one, else ``v<position>``."""
-        taken: dict[str, int] = {}
-        names = []
+        names: dict[str, None] = {}
         for position, node in enumerate(self.nodes):
-            name = node.name or f"v{position}"
-            count = taken.get(name, 0)
-            taken[name] = count + 1
-            names.append(name if count == 0 else f"{name}#{count + 1}")
+            name = first = node.name or f"v{position}"
+            count = 1
+            while name in names:
+                count += 1
+                name = f"{first}#{count}"
+            names[name] = None
         return tuple(names)
 
     @cached_property

@@ -17,9 +17,9 @@ def program(graph: Graph) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
 
     Values are dropped as soon as their last reader has run.
     """
-    last_use = {i: position for position, node in enumerate(graph.nodes) for i in node.inputs}
     keep = set(graph.outputs)
     needed = graph.ancestors(graph.outputs)
+    last_use = {i: position for position in sorted(needed) for i in graph.nodes[position].inputs}
     blank: list[Any] = [None] * len(graph.nodes)
     steps = []
     for position, node in enumerate(graph.nodes):

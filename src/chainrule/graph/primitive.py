@@ -114,7 +114,7 @@ class Primitive:
             raise GraphError(f"takes params {sorted(self.params)}, got {sorted(params)}")
         for name, hint in self.params.items():
             if not is_param(params[name], hint):
-                raise GraphError(f"{name} must be {getattr(hint, '__name__', hint)}, got {params[name]!r}")
+                raise GraphError(f"{name} must be {hint_name(hint)}, got {params[name]!r}")
         least, most = self.arity
         if not least <= len(inputs) <= most:
             raise GraphError(f"takes {least} inputs, got {len(inputs)}")
@@ -148,6 +148,11 @@ def is_param(value: Any, hint: Any) -> bool:
     if kinds[-1] is Ellipsis:
         return all(is_param(item, kinds[0]) for item in value)
     return len(value) == len(kinds) and all(map(is_param, value, kinds))
+
+
+def hint_name(hint: Any) -> str:
+    """How a param's type is written."""
+    return str(hint) if get_origin(hint) else hint.__name__
 
 
 #: Kinds of native code. ``elementwise``: one result per element. ``reduction``: axes disappear. ``scan``: running

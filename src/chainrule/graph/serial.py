@@ -23,7 +23,7 @@ import numpy as np
 
 from chainrule.errors import GraphError
 from chainrule.graph.graph import NO_PARAMS, Graph, Node, check
-from chainrule.graph.primitive import PRIMITIVES
+from chainrule.graph.primitive import PRIMITIVES, hint_name
 from chainrule.graph.tree import LEAF, TreeShape
 from chainrule.graph.types import DTYPES, ArrayType
 
@@ -224,7 +224,7 @@ def _param_from_data(data: Any, hint: Any, what: str) -> Any:
         return _NON_FINITE[data]
     elif type(data) is hint and (hint is not int or abs(data) <= MAX_SIZE):
         return data
-    raise GraphError(f"{what} must be {getattr(hint, '__name__', hint)}, got {_short(data)}")
+    raise GraphError(f"{what} must be {hint_name(hint)}, got {_short(data)}")
 
 
 # -- trees

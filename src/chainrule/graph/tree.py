@@ -23,8 +23,30 @@ class TreeShape:
     def n_leaves(self) -> int:
         return 1 if self.kind is None else sum(child.n_leaves for child in self.children)
 
+    def __str__(self) -> str:
+        """Such as ``(*, {a: *, b: [*, *]})``, a star for each leaf."""
+        if self.kind is None:
+            return "*"
+        children = [str(child) for child in self.children]
+        if self.kind is dict:
+            return "{" + ", ".join(f"{key}: {child}" for key, child in zip(self.keys, children, strict=True)) + "}"
+        if self.kind is type(None):
+            return "None"
+        name = "" if self.kind in (tuple, list) else self.kind.__name__
+        left, right = "[]" if issubclass(self.kind, list) else "()"
+        return name + left + ", ".join(children) + ("," if self.kind is tuple and len(children) == 1 else "") + right
+
     def unflatten(self, leaves: Iterable[Any]) -> Any:
-        """Put leaves back in their places."""
+        """Put leaves back in their places.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer leaves than places.
+        """
+        leaves = list(leaves)
+        if len(leaves) != self.n_leaves:
+            raise ValueError(f"{len(leaves)} leaves for the {self.n_leaves} places of {self}")
         return _build(self, iter(leaves))
 
     def paths(self, prefix: str = "") -> list[str]:

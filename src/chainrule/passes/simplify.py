@@ -34,7 +34,9 @@ def simplify(graph: Graph) -> Graph:
         reshape(reshape(x)), and likewise        reshape(x) or x
         transpose, slice, flip, broadcast_to
         f(broadcast_to(x), y), element-wise      f(x, y)
+        reshape(broadcast_to(x)), x one number   broadcast_to(x)
         where(constant, x, y)                    x or y
+        where(not c, x, y)                       where(c, y, x)
 
     The graph is meant to be run: ``identity`` and ``stop_gradient``, which matter to derivatives, are gone.
 
@@ -187,6 +189,16 @@ def _reshape(r: Rewriter, node: Node) -> int | Node | None:
     return _same_type(r, node)
 
 
+def _of_one_number(r: Rewriter, node: Node) -> Node | None:
+    """A number broadcast to one shape and brought into another one: NumPy makes the same view of it."""
+    inner = _inner(r, node, "broadcast_to")
+    if inner is None:
+        return None
+    number = r.nodes[inner.inputs[0]].type
+    fits = number.size == 1 and number.ndim <= len(node.shape)
+    return _other(node, "broadcast_to", inner.inputs, shape=node.shape) if fits else None
+
+
 def _transpose(r: Rewriter, node: Node) -> int | Node | None:
     axes = node.params["axes"]
     if axes == tuple(range(len(axes))):
@@ -243,6 +255,13 @@ def _chosen(r: Rewriter, node: Node) -> int | None:
     return _same_type(r, node, 1 if condition.all() else 2)
 
 
+def _otherwise(r: Rewriter, node: Node) -> Node | None:
+    inner = _inner(r, node, "invert") or _inner(r, node, "logical_not")
+    if inner is None or r.nodes[inner.inputs[0]].dtype != np.bool_:
+        return None
+    return replace(node, inputs=(inner.inputs[0], node.inputs[2], node.inputs[1]))
+
+
 #: rules by the primitive of the node they replace
 RULES: dict[str, tuple[Rule, ...]] = {
     "identity": (_passes_on,),
@@ -256,10 +275,10 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "square": (_even,),
     "absolute": (_even,),
     "cast": (_cast,),
-    "reshape": (_reshape,),
-    "transpose": (_transpose,),
+    "reshape": (_reshape, _of_one_number),
+    "transpose": (_transpose, _of_one_number),
     "broadcast_to": (_broadcast_to,),
     "flip": (_flip,),
     "slice": (_slice,),
-    "where": (_chosen,),
+    "where": (_chosen, _otherwise),
 }
