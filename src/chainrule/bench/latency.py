@@ -21,6 +21,8 @@ from chainrule.bench.sections import Section, mark
 
 Say = Callable[[str], None]
 MEGABYTE = 2**20
+#: for which a call is timed at the longest, so that a busy machine ends too
+SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -194,13 +196,14 @@ def _jax_predictor() -> Callable[[Any], Any]:
 def _microseconds(call: Callable[[], Any], quick: bool) -> float:
     """Of one call, in the best of several rounds."""
     call()
-    calls = 10 if quick else 200
-    best = np.inf
-    for _ in range(2 if quick else 15):
+    calls, best, began = 10, np.inf, perf_counter()
+    for _ in range(2 if quick else 300):
         start = perf_counter()
         for _ in range(calls):
             call()
         best = min(best, (perf_counter() - start) / calls)
+        if perf_counter() - began > SECONDS:
+            break
     return best * 1e6
 
 

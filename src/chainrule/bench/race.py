@@ -13,6 +13,8 @@ from chainrule.bench.cases import Problem, Weights
 
 #: epochs before the clock starts: compilation, caches, page faults
 WARM_UP = 2
+#: timed epochs each contender has at least, and seconds after which a race ends where it has them
+FEWEST, SECONDS = 3, 30.0
 
 
 class Contender(ABC):
@@ -78,10 +80,14 @@ def race(problem: Problem, contenders: Sequence[Contender], repetitions: int) ->
     Parameters
     ----------
     repetitions : int
-        Timed epochs per contender, after `WARM_UP` others.
+        Timed epochs per contender, after `WARM_UP` others; fewer on a machine so slow or so busy that they take more
+        than `SECONDS`, but the same for all.
     """
+    began = perf_counter()
     seconds: list[list[float]] = [[] for _ in contenders]
     for repetition in range(WARM_UP + repetitions):
+        if len(seconds[0]) >= FEWEST and perf_counter() - began > SECONDS:
+            break
         for contender, times in zip(contenders, seconds, strict=True):
             start = perf_counter()
             contender.epoch()
