@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.errors import GraphError
 from chainrule.graph.interpret import as_result, program
 from chainrule.graph.primitive import PRIMITIVES, Primitive
+from chainrule.graph.text import to_text
 from chainrule.graph.tree import LEAF, TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
 
@@ -85,8 +86,6 @@ class Graph:
         return len(self.nodes)
 
     def __str__(self) -> str:
-        from chainrule.graph.text import to_text
-
         return to_text(self)
 
     def __repr__(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.graph.graph import Graph, Node
+if TYPE_CHECKING:
+    from chainrule.graph.graph import Graph, Node
 
 
 def to_text(graph: Graph) -> str:
