@@ -301,3 +301,52 @@ def test_predict_never_imports_scikit_learn(fitted):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_input_is_never_written_over(fitted, tmp_path, capsys):
+    model, _, _ = fitted
+    data = tmp_path / "data.csv"
+    data.write_bytes(PENGUINS.read_bytes())
+    before = data.read_bytes()
+    assert "written over the input" in refusal(capsys, "fit", data, "--target", "species", "--model", data)
+    assert "written over the input" in refusal(capsys, "predict", model, data, "-o", data)
+    assert data.read_bytes() == before
+
+
+def test_a_useless_network_is_called_so(tmp_path, capsys):
+    rng, frame = simulated(300)
+    data = write(tmp_path, frame.with_columns(y=rng.normal(size=300)))
+    arguments = ["--target", "y", "--model", str(tmp_path / "m.chainrule"), "--epochs", "3", "--learning-rate", "30"]
+    assert run(["fit", str(data), *arguments]) == 0
+    assert "warning: by NLL the network is no better than a model that ignores its inputs" in capsys.readouterr().out
+
+
+def test_several_targets_are_scored_one_by_one(tmp_path, capsys):
+    _, frame = simulated(300)
+    data = write(tmp_path, frame.with_columns(u=pl.col("a") * 2, v=pl.col("b") * 1e6))
+    arguments = ["--target", "u", "--target", "v", "--model", str(tmp_path / "m.chainrule"), *FAST]
+    assert run(["fit", str(data), *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "network, u" in out
+    assert "linear model, v" in out
+
+
+def test_errors_in_the_validation_table_name_it(tmp_path, capsys):
+    _, frame = simulated(100)
+    data = write(tmp_path, frame.with_columns(y=pl.col("a")))
+    held = write(tmp_path, frame, "held.csv")
+    message = refusal(capsys, "fit", data, "--target", "y", "--validation", held, "--model", tmp_path / "m", "-q")
+    assert "held.csv" in message
+
+
+def test_a_full_screen_is_one_line(fitted):
+    model, _, _ = fitted
+    done = subprocess.run(
+        f"{sys.executable} -m chainrule predict {model} {PENGUINS} > /dev/full",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "chainrule: cannot write the output: No space left on device"

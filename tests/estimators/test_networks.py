@@ -287,3 +287,25 @@ def test_divergence_is_an_error_and_never_a_nan_model():
     X, y = load_diabetes(return_X_y=True)
     with pytest.raises(cr.DivergenceError, match="training diverged in epoch"):
         cr.FeedForwardRegressor(optimizer=cr.SGD(1e6), random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda raw, y: (raw[:, 0] - y) ** 2, r"one number per row, shape \(16,\), got shape \(16, 16\)"),
+        (lambda raw, y: np.mean((raw - y) ** 2), r"one number per row, shape \(16,\), got shape \(\)"),
+        (lambda raw, y: None, "got nothing"),
+        ("mse", "loss must be a function"),
+    ],
+)
+def test_a_loss_is_one_number_per_row(loss, message):
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(cr.OptionError, match=message):
+        cr.FeedForwardRegressor(loss=loss, batch_size=16).fit(X, y)
+
+
+def test_quantiles_out_of_range():
+    X, y = load_diabetes(return_X_y=True)
+    model = cr.FeedForwardRegressor(max_iter=2).fit(X, y)
+    with pytest.raises(cr.OptionError, match="quantiles must lie between 0 and 1, got"):
+        model.predict_quantiles(X, [5])

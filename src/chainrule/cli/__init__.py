@@ -58,6 +58,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # the screen, or what it was sent to, takes no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _refuse(f"cannot write the output: {error.strerror or error}")
     except MemoryError:
         return _refuse("not enough memory; use fewer rows or a smaller network")
     return 0

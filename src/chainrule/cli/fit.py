@@ -73,7 +73,7 @@ def fit(
         Table with a header line.
     """
     from chainrule.cli.terminal import Progress
-    from chainrule.exchange.modelfile import check_writable
+    from chainrule.exchange.modelfile import check_writable, refuse_same_file
     from chainrule.models.table import TableOptions, fit_table, read_schema
     from chainrule.tables import read_table
 
@@ -91,6 +91,7 @@ def fit(
     )
     training = fit_options(network)
     check_writable(place)
+    refuse_same_file(place, data, validation)
     frame, schema = read_schema(read_table(data, missing=missing or ()), options, data)
     rows = None if validation is None else read_table(validation, missing=missing or ())
     say = (lambda *lines: None) if quiet else (lambda *lines: print(*lines, sep="\n"))
@@ -100,7 +101,15 @@ def fit(
     facts = {"command": command, "data": str(data), "seed": network.seed}
     try:
         fitted = fit_table(
-            frame, schema, options, training, validation=rows, source=data, facts=facts, on_epoch=progress
+            frame,
+            schema,
+            options,
+            training,
+            validation=rows,
+            source=data,
+            validation_source=validation,
+            facts=facts,
+            on_epoch=progress,
         )
     finally:
         progress.close()
@@ -172,6 +181,7 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str) -> lis
         "",
         f"scores on the {fitted.scored_on} rows (* best):",
         *(f"  {line}" for line in score_lines(fitted.scored)),
+        *([f"warning: {fitted.warning}"] if fitted.warning else []),
         "",
         f"model:   {place}",
         f"repeat:  {command}",

@@ -41,6 +41,7 @@ def predict(
     data
         Table with the columns the model was trained on; others are ignored.
     """
+    from chainrule.exchange.modelfile import refuse_same_file
     from chainrule.models.model import load_model
     from chainrule.tables import check_writable, read_table, write_table
 
@@ -49,6 +50,7 @@ def predict(
         raise OptionError(f"--interval must lie between 0 and 1, got {interval}")
     if output is not None:
         check_writable(output)
+        refuse_same_file(output, data, model)
     fitted = load_model(model)
     frame = read_table(data, missing=missing or ())
     table = prediction_table(fitted, frame, data, interval, levels)

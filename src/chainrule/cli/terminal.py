@@ -66,11 +66,10 @@ class Progress:
 
     def _write(self, training: Any, end: str) -> None:
         curves = training.curves
-        text = f"  epoch {training.epoch}  training loss {curves.training[-1]:.4f}"
+        text = f"  epoch {training.epoch}  training loss {number(curves.training[-1])}"
         if curves.validation:
-            text += (
-                f"  validation {curves.validation[-1]:.4f}  best {training.best_loss:.4f} (epoch {training.best_epoch})"
-            )
+            best = f"best {number(training.best_loss)} (epoch {training.best_epoch})"
+            text += f"  validation {number(curves.validation[-1])}  {best}"
         if self._runs > 1:
             text = f"  network {self._runs}{text}"
         print(("\r\x1b[2K" if self.live else "") + text, end=end, file=sys.stderr, flush=True)

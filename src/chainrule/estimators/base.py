@@ -231,6 +231,8 @@ class FeedForwardEstimator(BaseEstimator):
             check_number(name, self._setting(name), low, whole)
         if self._setting("batch_size") != "auto":
             check_number("batch_size", self._setting("batch_size"), 1, True)
+        if self._setting("loss") is not None and not callable(self._setting("loss")):
+            raise OptionError(f"loss must be a function loss(raw, y) in plain NumPy, got {self._setting('loss')!r}")
         if str(self._setting("dtype")) not in ("float32", "float64"):
             raise OptionError(f"dtype must be 'float32' or 'float64', got {self._setting('dtype')!r}")
         return FitOptions(

@@ -45,6 +45,8 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         -------
         array of shape (n_samples, n_quantiles) or (n_samples, n_targets, n_quantiles)
         """
+        if not all(0.0 < q < 1.0 for q in np.ravel(quantiles)):
+            raise OptionError(f"quantiles must lie between 0 and 1, got {list(np.ravel(quantiles))}")
         return self.predict_dist(X).quantiles(quantiles)
 
     # -- targets

@@ -133,6 +133,19 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
             os.unlink(temporary)
 
 
+def refuse_same_file(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:
+    """Refuse to write over a file that is read.
+
+    Raises
+    ------
+    OptionError
+        Naming the file.
+    """
+    for given in inputs:
+        if given is not None and os.path.exists(output) and os.path.exists(given) and os.path.samefile(output, given):
+            raise OptionError(f"{output} would be written over the input {given}; name another output file")
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Find out before the work, not after it, whether a model file can be written to a path.
 

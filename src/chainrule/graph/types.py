@@ -26,6 +26,12 @@ class ArrayType:
     shape: tuple[int, ...]
     dtype: np.dtype
 
+    def __post_init__(self) -> None:  # people write lists, np.float64 and "float64" too
+        if type(self.shape) is not tuple:
+            object.__setattr__(self, "shape", tuple(self.shape))
+        if not isinstance(self.dtype, np.dtype):
+            object.__setattr__(self, "dtype", np.dtype(self.dtype))
+
     @classmethod
     def of(cls, value: object) -> ArrayType:
         """Type of an array, a number or a traced value."""

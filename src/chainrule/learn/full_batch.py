@@ -18,6 +18,7 @@ from chainrule.graph.trace import trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.penalties import GroupL1
 from chainrule.learn.split import Split
+from chainrule.learn.step import one_per_row
 from chainrule.networks import Network, Pass
 from chainrule.passes import optimize
 
@@ -203,7 +204,7 @@ def objective_graphs(
 
     def mean_loss(theta: Any, x: Any, y: Any, w: Any) -> Any:
         raw = network.raw(layout.unflatten(theta), x, Pass(training=True, buffers={}, weights=w))
-        return np.sum(w * per_row(raw, y)) / float(n_rows)
+        return np.sum(w * one_per_row(per_row(raw, y), n_rows)) / float(n_rows)
 
     def product(theta: Any, v: Any, x: Any, y: Any, w: Any) -> Any:
         return hvp(lambda t: mean_loss(t, x, y, w), theta, v)

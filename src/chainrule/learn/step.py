@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.calculus import grad
+from chainrule.errors import OptionError
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import label, trace
 from chainrule.graph.types import ArrayType
@@ -114,7 +115,7 @@ def training_step(
 
         def mean_loss(pieces: dict[str, Any]) -> Any:
             raw = network.raw(pieces, x, state)
-            losses = label(per_row(raw, y), "loss")
+            losses = label(one_per_row(per_row(raw, y), batch_size), "loss")
             # where, not only *: padding rows may hold anything, and 0 · inf is not a number
             sums[:] = [np.sum(np.where(w > 0.0, w * losses, 0.0))]
             return label(sums[0] / rows, "objective")
@@ -199,7 +200,7 @@ def evaluation_step(
     def evaluate(carried: tuple[Any, ...], x: Any, y: Any, w: Any) -> Any:
         parts = dict(zip(carry, carried, strict=True))
         state = Pass(training=False, buffers=_under(parts, "buffer."))
-        losses = per_row(network.raw(layout.unflatten(parts["theta"]), x, state), y)
+        losses = one_per_row(per_row(network.raw(layout.unflatten(parts["theta"]), x, state), y), n_rows)
         return carried, (np.sum(np.where(w > 0.0, w * losses, 0.0)), np.sum(w))
 
     rows = (ArrayType((n_rows, n_inputs), dtype), ArrayType((n_rows, n_targets), dtype), ArrayType((n_rows,), dtype))
@@ -231,6 +232,24 @@ def input_groups(layout: Layout, groups: tuple[int, ...] | None) -> np.ndarray:
     ids = np.full(layout.size, -1, np.int64)
     ids[: first.size] = GroupL1(1.0, groups).group_ids(first.shape)
     return ids
+
+
+def one_per_row(losses: Any, n_rows: int) -> Any:
+    """The losses as they are.
+
+    Raises
+    ------
+    OptionError
+        If they are not one number per row.
+    """
+    shape = np.shape(losses) if losses is not None else None
+    if shape != (n_rows,):
+        given = "nothing" if shape is None else f"shape {shape}"
+        raise OptionError(
+            f"a loss must return one number per row, shape ({n_rows},), got {given}; raw has shape (n_rows, n_raw) and "
+            "y (n_rows, n_targets), so write raw[:, 0] and y[:, 0], and leave the mean over rows to the training"
+        )
+    return losses
 
 
 def _under(parts: Mapping[str, Any], prefix: str) -> dict[str, Any]:

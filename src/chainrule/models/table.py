@@ -137,6 +137,8 @@ class TableFit:
         Scores by model name; on the test rows, or on the validation rows where there are none.
     scored_on : str
         Which rows those were.
+    warning : str
+        What the scores say against the network; may be empty.
     """
 
     schema: Schema
@@ -145,12 +147,16 @@ class TableFit:
     n_rows: dict[str, int]
     scored: dict[str, dict[str, float]]
     scored_on: str
+    warning: str = ""
 
 
 def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
     """Find out what the columns are; rows with a missing target are refused, or left out if that was asked for."""
     if not options.targets:
         raise OptionError(f"name the column to predict with --target; there are {', '.join(frame.columns)}")
+    row_weights(frame, options.weight, source)
+    if options.weight in options.targets:
+        raise OptionError(f"{options.weight!r} cannot be both the target and the weight; name another column")
     drop = (*options.drop, options.weight) if options.weight else options.drop
     base = options.output.partition(":")[0] if options.output else None
     schema = infer_schema(
@@ -172,6 +178,7 @@ def fit_table(
     *,
     validation: pl.DataFrame | None = None,
     source: Any = None,
+    validation_source: Any = None,
     facts: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Training], bool | None] | None = None,
 ) -> TableFit:
@@ -186,8 +193,8 @@ def fit_table(
     options : FitOptions
     validation : polars.DataFrame, optional
         Rows that decide when to stop, instead of a share of the table.
-    source : path, optional
-        The file, for messages.
+    source, validation_source : path, optional
+        The files, for messages.
     facts : mapping, optional
         Plain data to keep in the model file.
     on_epoch : callable, optional
@@ -213,16 +220,18 @@ def fit_table(
     if not output.scales_target:
         target = _unscaled(target)
 
-    def rows(part: pl.DataFrame, w: np.ndarray) -> Rows:
+    def rows(part: pl.DataFrame, w: np.ndarray, source: Any) -> Rows:
         y = target.standardise(target.to_array(part, source))
         with np.errstate(all="ignore"):
-            return Rows.of(inputs.encode(inputs.arrays(part)), y, w, options.dtype)
+            return Rows.of(inputs.encode([inputs.encoder.to_matrix(part, source)]), y, w, options.dtype)
 
-    training_rows = rows(frame[train], weights[train])
+    training_rows = rows(frame[train], weights[train], source)
     if validation is not None:
-        watched: Rows | None = rows(validation, row_weights(validation, table.weight, None))
+        watched: Rows | None = rows(
+            validation, row_weights(validation, table.weight, validation_source), validation_source
+        )
     else:
-        watched = rows(frame[held], weights[held]) if len(held) else None
+        watched = rows(frame[held], weights[held], source) if len(held) else None
     network = Network(hidden_layers(options.layers), output)
     shift = log_scale(target) if output.scales_target and output.likelihood and options.loss is None else 0.0
     options = replace(options, groups=inputs.groups, shift=shift)
@@ -233,11 +242,44 @@ def fit_table(
     which, part = ("test", test) if len(test) else ("validation", held) if len(held) else ("training", train)
     y = target.to_array(frame[part], source)
     w = weights[part]
-    scored = {"network": scores(model.predict(frame[part]), y, schema.task or "numeric", w)}
+    predicted = {"network": model.predict(frame[part])}
     if table.baselines:
-        for name, distribution in baselines(network, inputs, target, training_rows, options, frame[part]):
-            scored[name] = scores(distribution, y, schema.task or "numeric", w)
-    return TableFit(schema, model, trainings, counts, scored, which)
+        predicted |= dict(baselines(network, inputs, target, training_rows, options, frame[part]))
+    scored = {
+        label: values for name, d in predicted.items() for label, values in _scored(name, d, target, y, w).items()
+    }
+    warning = _warning(scored, target)
+    return TableFit(schema, model, trainings, counts, scored, which, warning)
+
+
+def _scored(
+    name: str, distribution: Distribution, target: TargetEncoder, y: np.ndarray, w: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Scores under a model's name; of several targets each by itself."""
+    if len(target.names) == 1:
+        return {name: scores(distribution, y, target.task, w)}
+    return {
+        f"{name}, {each}": scores(distribution.target(k), y[:, k : k + 1], target.task, w)
+        for k, each in enumerate(target.names)
+    }
+
+
+def _warning(scored: Mapping[str, Mapping[str, float]], target: TargetEncoder) -> str:
+    """Say so where the network does no better than a model that ignores its inputs."""
+    measure = "NLL" if target.task == "numeric" else "log-loss"
+    for suffix in [""] if len(target.names) == 1 else [f", {each}" for each in target.names]:
+        network, constant = scored.get(f"network{suffix}"), scored.get(f"{_constant_name(target)}{suffix}")
+        if network and constant and not network[measure] < constant[measure]:
+            of = f" of {suffix[2:]}" if suffix else ""
+            return (
+                f"by {measure} the network{of} is no better than a model that ignores its inputs; there may be nothing "
+                "to learn, too few rows, or the learning rate may be too high"
+            )
+    return ""
+
+
+def _constant_name(target: TargetEncoder) -> str:
+    return "most common class" if target.task != "numeric" else "constant"
 
 
 def baselines(
@@ -264,8 +306,7 @@ def baselines(
     )
     wide = Rows.of(rows.x, rows.y, rows.w, "float64")
     fitted = finish(linear, inputs, target, fit_network(linear, wide, None, simple), {})
-    name = "most common class" if target.task != "numeric" else "constant"
-    return [(name, constant), ("linear model", fitted.predict(part))]
+    return [(_constant_name(target), constant), ("linear model", fitted.predict(part))]
 
 
 def choose_output(schema: Schema, name: str | None) -> Output:
