@@ -18,6 +18,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
 from chainrule.native.emit import LIBRARY, RUN, Slots, emit_run, product_plans, scratch_bytes
+from chainrule.native.epilogue import fuse_epilogues
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Place
@@ -76,7 +77,7 @@ class NativeProgram:
 
     def __init__(self, graph: Graph, target: Target, cache: ObjectCache | None = None) -> None:
         self.graph, self.target = graph, target
-        self.program: Program = fuse(lower(to_terms(graph)))
+        self.program: Program = fuse(fuse_epilogues(lower(to_terms(graph))))
         self.plans = product_plans(self.program, target)
         self.memory: MemoryPlan = plan_memory(self.program, scratch_bytes(self.program, self.plans, target))
         self._library = Library(self.program, self.memory)

@@ -21,6 +21,7 @@ from llvmlite import ir
 
 from chainrule.native import code
 from chainrule.native.emit_nest import define_nest
+from chainrule.native.emit_product import define_product_with
 from chainrule.native.nests import Nest
 from chainrule.native.plan import MemoryPlan
 from chainrule.native.products import Product, ProductPlan, define_product, plan_product
@@ -135,6 +136,11 @@ def emit_epoch(
             builder.ret(builder.load(status, typ=_I32))
     builder.ret(_I32(0))
     return emitter.module
+
+
+def _buffers_of(step: ProductStep) -> list[int]:
+    """Buffers that a product's epilogue touches."""
+    return [] if step.epilogue is None else sorted(step.epilogue.reads | step.epilogue.writes)
 
 
 class _Emitter:
@@ -252,30 +258,44 @@ class _Emitter:
         own = code.multiply(self.builder, self.member, self.memory.scratch_bytes)
         scratch = code.address(self.builder, self.arena, code.add(self.builder, own, self.memory.scratch), _BYTE)
         if k not in self.team.shares:
-            self._batch(step.batch, starts, element, self._product(self.plans[k], step.node), scratch)
+            self._batch(step.batch, starts, element, self._product(self.plans[k], step), [scratch, *self._more(step)])
             return
         cut = self.team.shares[k]
         moves = (0, step.b.strides[1], 1) if cut.columns else (step.a.strides[0], 0, step.c.strides[0])
         parts = _pieces(step, cut, self.team.members, self.target)
         low, high = share(self.builder, len(parts), 1, self.member, self.members)
         for c, (start, plan) in enumerate(parts):
-            function = self._product(plan, step.node)
+            function = self._product(plan, step)
             mine = self.builder.and_(
                 self.builder.icmp_signed("<=", low, code.index(c)), self.builder.icmp_signed(">", high, code.index(c))
             )
+            row, column = (0, start) if cut.columns else (start, 0)
             with self.builder.if_then(mine):
                 moved = [
                     code.address(self.builder, p, start * move, element) for p, move in zip(starts, moves, strict=True)
                 ]
-                self.builder.call(function, [*moved, scratch])
+                self.builder.call(function, [*moved, scratch, *self._more(step, row, column)])
 
-    def _product(self, plan: ProductPlan, node: int) -> ir.Function:
-        key = repr(plan)
+    def _product(self, plan: ProductPlan, step: ProductStep) -> ir.Function:
+        epilogue, order = step.epilogue, _buffers_of(step)
+        if epilogue is not None:
+            epilogue = epilogue.renumbered({b: k for k, b in enumerate(order)})
+        buffers = [replace(self.program.buffers[b], role="arena", number=0) for b in order]
+        key = repr((plan, epilogue, buffers))
         if key not in self.known:
-            made = define_product(self.module, plan, self._name("product", node))
-            made.linkage = "internal"
-            self.known[key] = made
+            name = self._name("product", step.node)
+            if epilogue is None:
+                self.known[key] = define_product(self.module, plan, name)
+                self.known[key].linkage = "internal"
+            else:
+                self.known[key] = define_product_with(self.module, name, plan, epilogue, buffers)
         return self.known[key]
+
+    def _more(self, step: ProductStep, row: int = 0, column: int = 0) -> list[ir.Value]:
+        """What a product with an epilogue gets besides its operands."""
+        if step.epilogue is None:
+            return []
+        return [*(self.addresses[b] for b in _buffers_of(step)), code.index(row), code.index(column)]
 
     def _batch(
         self,
@@ -283,10 +303,10 @@ class _Emitter:
         pointers: Sequence[ir.Value],
         element: ir.Type,
         function: ir.Function,
-        scratch: ir.Value,
+        more: Sequence[ir.Value],
     ) -> None:
         if not batch:
-            self.builder.call(function, [*pointers, scratch])
+            self.builder.call(function, [*pointers, *more])
             return
         (extent, *strides), *rest = batch
         with code.loop(self.builder, 0, extent, 1, "batch") as i:
@@ -294,7 +314,7 @@ class _Emitter:
                 code.address(self.builder, p, code.multiply(self.builder, i, stride), element)
                 for p, stride in zip(pointers, strides, strict=True)
             ]
-            self._batch(rest, moved, element, function, scratch)
+            self._batch(rest, moved, element, function, more)
 
     def call_library(self, k: int) -> None:
         """One call, unless an earlier one has failed."""

@@ -56,7 +56,7 @@ def define_nest(
     status.name = "status"
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     pointers = dict(zip(passed, function.args, strict=False))
-    emitter = _Emitter(builder, nest, buffers, pointers, status, lanes)
+    emitter = NestEmitter(builder, nest, buffers, pointers, status, lanes)
     if shared is not None:
         emitter.share = (shared, share[0], share[1])
     emitter.level(tuple(range(len(nest.results))), 0)
@@ -82,7 +82,9 @@ class _Frame:
     values: dict[Any, ir.Value] = field(default_factory=dict)
 
 
-class _Emitter:
+class NestEmitter:
+    """Emits the loops of a nest, or the elements of a product's epilogue, where the builder stands."""
+
     def __init__(
         self,
         builder: ir.IRBuilder,
@@ -100,6 +102,31 @@ class _Emitter:
         self.share: tuple[int, ir.Value, ir.Value] | None = None  # axis, and from where to where it runs
         self.pointers = {**pointers, **{b: self._stack(b) for b in nest.local}}
         self.folds = {i.data: k for k, i in enumerate(nest.body) if i.op == "fold"}
+
+    # -- the epilogue of a product
+
+    def prepare(self) -> None:
+        """Compute here what depends on no loop."""
+        for number, axes in enumerate(self.nest.depends):
+            if not axes and self.nest.body[number].op != "constant":
+                self.value(number)
+
+    def element(
+        self, builder: ir.IRBuilder, indices: Mapping[int, ir.Value], mask: ir.Constant | None, product: ir.Value
+    ) -> ir.Value:
+        """Compute all results for a vector of a product; all but the first, which is returned, are stored."""
+        self.builder = builder
+        frames = [_Frame(axis, index, mask if axis in self.nest.vector else None) for axis, index in indices.items()]
+        self.frames = [self.frames[0], *frames]
+        number = next(k for k, i in enumerate(self.nest.body) if i.op == "product")
+        self.frames[-1].values[number] = product
+        known = dict(self.frames[0].values)
+        values = [self.wide(r.value) for r in self.nest.results]
+        for r, value in zip(self.nest.results[1:], values[1:], strict=True):
+            self.store(r, value)
+        self.frames = [self.frames[0]]
+        self.frames[0].values = known
+        return values[0]
 
     # -- loops
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from chainrule.native.affine import Affine
 from chainrule.native.nests import Buffer, Instruction, Nest, Result
@@ -45,8 +46,8 @@ def in_place(program: Program, pairs: Mapping[int, int]) -> Program:
     return program
 
 
-def renumbered(step: Step, buffers: Mapping[int, int]) -> Step:
-    """A step with other buffers in the place of some."""
+def renumbered(step: Any, buffers: Mapping[int, int]) -> Any:
+    """A step, of whatever kind, with other buffers in the place of some."""
 
     def of(b: int) -> int:
         return buffers.get(b, b)
@@ -59,6 +60,7 @@ def renumbered(step: Step, buffers: Mapping[int, int]) -> Step:
             a=replace(step.a, buffer=of(step.a.buffer)),
             b=replace(step.b, buffer=of(step.b.buffer)),
             c=replace(step.c, buffer=of(step.c.buffer)),
+            epilogue=None if step.epilogue is None else renumbered(step.epilogue, buffers),
         )
     args = tuple(replace(a, buffer=of(a.buffer)) for a in step.args)
     return replace(step, args=args, out=replace(step.out, buffer=of(step.out.buffer)))
@@ -103,6 +105,9 @@ def conflict(first: Step, second: Step) -> bool:
 
 def _reads_what_it_writes(step: Step, o: int, i: int) -> bool:
     """Whether every element of ``i`` is read only to compute the element of ``o`` at the same place."""
+    if isinstance(step, ProductStep):
+        inside = step.epilogue
+        return inside is not None and i not in (step.a.buffer, step.b.buffer) and _reads_what_it_writes(inside, o, i)
     if not isinstance(step, Nest):
         return False
     writes = [r for r in step.results if r.buffer == o]

@@ -19,6 +19,7 @@ from chainrule.native.affine import Affine, counters, dot, row_major
 from chainrule.native.cache import ObjectCache
 from chainrule.native.compile import Frame, Library
 from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans, scratch_bytes
+from chainrule.native.epilogue import fuse_epilogues
 from chainrule.native.fuse import fuse
 from chainrule.native.inplace import in_place
 from chainrule.native.lower import lower
@@ -98,7 +99,7 @@ class NativeEpoch:
         self.target = target
         self._types = [graph.nodes[i].type for i in graph.inputs]
         _check(graph, n_carry, n_hyper, batch_size)
-        step = in_place(fuse(lower(to_terms(graph))), {k: k for k in range(n_carry)})
+        step = in_place(fuse(fuse_epilogues(lower(to_terms(graph)))), {k: k for k in range(n_carry)})
         program = epoch_program(step, n_carry, n_hyper)
         self.program, members = team_of(program, product_plans(program, target), target, threads)
         self.plans = product_plans(self.program, target)

@@ -204,6 +204,8 @@ class Nest:
             elif instruction.op == "fold":
                 result = self.results[instruction.data]
                 axes |= frozenset(result.kept)
+            elif instruction.op == "product":
+                axes |= frozenset(instruction.data)
             found.append(axes)
         return tuple(found)
 

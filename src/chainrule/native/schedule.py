@@ -16,7 +16,7 @@ from chainrule.native.target import Target
 
 _GATHER, _SCATTER = 0.7, 1.0  # cost per lane, in vector instructions
 _HORIZONTAL = 8.0  # cost of joining the lanes of one accumulator
-_FREE = ("constant", "position", "load", "fold")
+_FREE = ("constant", "position", "load", "fold", "product")
 _SHORT_OPS = frozenset(
     ("add", "subtract", "multiply", "negative", "where", "square", "absolute", "at_least", "at_most", "cast", "bound")
 )
@@ -30,7 +30,7 @@ def schedule(nest: Nest, target: Target, apart: int | None = None) -> Nest:
 
 def estimate(nest: Nest, target: Target) -> float:
     """Cycles a nest takes, about: one and a half vector instructions each, or its bytes at the cache's speed."""
-    planned = schedule(nest, target)
+    planned = nest if nest.vector else schedule(nest, target)
     moved = sum(
         ITEM_BYTES[planned.body[r.value].dtype] * prod(planned.extents[a] for a in r.loops) for r in planned.results
     )

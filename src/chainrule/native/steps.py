@@ -27,6 +27,9 @@ class ProductStep:
         Per batch dimension: extent, strides of A, B and C.
     node : int
         Position in the graph.
+    epilogue : Nest or None
+        What happens to every element before it is stored: axes 0 and 1 are rows and columns, instruction ``product``
+        is the sum. Its first result is stored to C; C itself is then only known by that name.
     """
 
     sizes: tuple[int, int, int]
@@ -36,14 +39,17 @@ class ProductStep:
     c: Place
     batch: tuple[tuple[int, int, int, int], ...]
     node: int
+    epilogue: Nest | None = None
 
     @property
     def reads(self) -> frozenset[int]:
-        return frozenset((self.a.buffer, self.b.buffer))
+        own = frozenset((self.a.buffer, self.b.buffer))
+        return own if self.epilogue is None else own | self.epilogue.reads
 
     @property
     def writes(self) -> frozenset[int]:
-        return frozenset((self.c.buffer,))
+        own = frozenset((self.c.buffer,))
+        return own if self.epilogue is None else own | self.epilogue.writes
 
     def __str__(self) -> str:
         times = "".join(f"{e} × " for e, *_ in self.batch)
@@ -52,7 +58,8 @@ class ProductStep:
             return f"b{p.buffer}[{p.offset} + {p.strides[0]}·row + {p.strides[1]}·column]"
 
         sizes = "×".join(map(str, self.sizes))
-        return f"product {times}({sizes}) {matrix(self.c)} = {matrix(self.a)} @ {matrix(self.b)}"
+        text = f"product {times}({sizes}) {matrix(self.c)} = {matrix(self.a)} @ {matrix(self.b)}"
+        return text if self.epilogue is None else f"{text}\nepilogue {self.epilogue}"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from chainrule.native.affine import Affine
+from chainrule.native.epilogue import COLUMN, ROW
 from chainrule.native.fuse import same_iteration
 from chainrule.native.inplace import conflict
 from chainrule.native.nests import Nest, Result
@@ -174,7 +175,7 @@ def cycles(k: int, step: Step, plans: Mapping[int, ProductPlan], target: Target)
         total = plans[k].cycles
         for extent, *_ in step.batch:
             total *= extent
-        return total
+        return total if step.epilogue is None else total + estimate(step.epilogue, target)
     return estimate(step, target) if isinstance(step, Nest) else 0.0
 
 
@@ -248,19 +249,23 @@ def _walks(step: Step, share: Share) -> dict[int, list[tuple[Affine, dict[int, i
         for p, i, j in ((step.a, row, 101), (step.b, 101, column), (step.c, row, column)):
             place = Affine(p.offset) + Affine.of(i, p.strides[0]) + Affine.of(j, p.strides[1])
             found[p.buffer].append((place, extents))
+        if step.epilogue is not None:
+            _walks_of_nest(step.epilogue, COLUMN if share.columns else ROW, found)
     elif isinstance(step, Nest):
-        axis = step.results[0].loops[0] if step.fused else next(iter(step.extents))
-        names = {a: _CUT if a == axis else 200 + a for a in step.extents}
-        extents = {names[a]: n for a, n in step.extents.items()}
-        moved = {a: Affine.of(name) for a, name in names.items()}
-        touched = [(b, place, indirect) for b, place, indirect in step.loads()]
-        touched += [(r.buffer, r.place, bool(r.indirect)) for r in step.results if r.buffer is not None]
-        for b, place, indirect in touched:
-            if b in step.local:
-                continue
+        _walks_of_nest(step, step.results[0].loops[0] if step.fused else next(iter(step.extents)), found)
+    return found
+
+
+def _walks_of_nest(nest: Nest, axis: int, found: dict[int, list[tuple[Affine, dict[int, int]]]]) -> None:
+    names = {a: _CUT if a == axis else 200 + a for a in nest.extents}
+    extents = {names[a]: n for a, n in nest.extents.items()}
+    moved = {a: Affine.of(name) for a, name in names.items()}
+    touched = [(b, place, indirect) for b, place, indirect in nest.loads()]
+    touched += [(r.buffer, r.place, bool(r.indirect)) for r in nest.results if r.buffer is not None]
+    for b, place, indirect in touched:
+        if b not in nest.local:
             anywhere = place.without(axis) if indirect else place
             found[b].append((anywhere.substitute(moved), extents))
-    return found
 
 
 def _overlap(program: Program, memory: MemoryPlan, first: Step, second: Step) -> bool:

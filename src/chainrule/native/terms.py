@@ -154,12 +154,15 @@ class _Translation:
     def add(
         self, kind: str, op: str, args: tuple[int, ...], params: Mapping[str, Any], type_: ArrayType, share: bool = True
     ) -> int:
-        key = (kind, op, args, tuple(sorted((k, _frozen(v)) for k, v in params.items())), type_)
+        key = self.key(kind, op, args, params, type_)
         if share and key in self.shared:
             return self.shared[key]
         self.terms.append(Term(kind, op, args, params, type_, self.node))
         self.shared[key] = len(self.terms) - 1
         return len(self.terms) - 1
+
+    def key(self, kind: str, op: str, args: tuple[int, ...], params: Mapping[str, Any], type_: ArrayType) -> Any:
+        return (kind, op, args, tuple(sorted((k, _frozen(v)) for k, v in params.items())), type_)
 
     def constant(self, value: np.ndarray) -> int:
         return self.add("constant", "constant", (), {"value": value}, ArrayType.of(value))
@@ -197,6 +200,11 @@ class _Translation:
             return args[0]
         if name == "multiply" and sources[0].uniform == 1 and sources[1].type == type_:
             return args[1]
+        if name in _CLAMPED and sources[1].uniform is not None:
+            # the result of the clamp answers the question as well, and is needed anyway
+            clamp = self.shared.get(self.key("map", _CLAMPED[name], args, _NO_PARAMS, sources[0].type))
+            if clamp is not None:
+                args = (clamp, args[1])
         kind = _KIND_OF.get(node.primitive.lowering, "library")
         if kind == "view" and _changes_nothing(name, params, sources[0].type, type_):
             return args[0]
@@ -242,6 +250,7 @@ _KIND_OF = {
     "product": "product",
     "scatter": "scatter",
 }
+_CLAMPED = {"greater": "maximum", "less": "minimum"}
 _NEUTRAL = {"multiply": 1, "divide": 1, "power": 1}
 
 
