@@ -95,13 +95,13 @@ def check_gradient(
     verdicts = {operation.comparison.verdict for operation in operations}
     conventional = "fault" not in verdicts and ("kink" in verdicts or switches(graph))
     checker = _Checker(subject, rtol, atol, elements, directions, conventional, rng)
-    found, parameters = checker.first_order()
+    found, parameters, method = checker.first_order()
     if order == 2:
         found += checker.second_order()
     report = GradientReport(
         function_name(f),
         order,
-        "complex steps" if subject.continues else "extrapolated differences",
+        method,
         parameters,
         tuple(found),
         tuple(operations),
@@ -127,8 +127,8 @@ class _Checker:
     conventional: bool
     rng: np.random.Generator
 
-    def first_order(self) -> tuple[list[Element], tuple[Parameter, ...]]:
-        """The gradient along directions and element by element, and how each leaf fared."""
+    def first_order(self) -> tuple[list[Element], tuple[Parameter, ...], str]:
+        """The gradient along directions and element by element, how each leaf fared, and by what that was found."""
         subject = self.subject
         grads = subject.gradient(subject.leaves)
         found = self._along_directions(grads)
@@ -139,7 +139,7 @@ class _Checker:
             own = self._by_element(leaf, chosen, grads, by_complex_step)
             parameters.append(Parameter(subject.names[leaf], subject.leaves[leaf].shape, len(own), worst_of(own)))
             found += own
-        return found, tuple(parameters)
+        return found, tuple(parameters), "complex steps" if by_complex_step else "extrapolated differences"
 
     def _choose(self) -> list[list[tuple[int, ...]]]:
         """Which elements of each leaf to check one by one: all of them, or at random, each leaf having its share."""

@@ -54,7 +54,7 @@ class Comparison:
     def __str__(self) -> str:
         if self.verdict == "kink":
             return f"derivative {self.derivative:.6g} at a kink, one-sided {self.left:.6g} and {self.right:.6g}"
-        relative = self.error / max(abs(self.numeric), 1e-300)
+        relative = self.error / max(abs(self.derivative), abs(self.numeric), 1e-300)
         return f"derivative {self.derivative:.9g}, differences say {self.numeric:.9g} ({relative:.2g} relative)"
 
 
