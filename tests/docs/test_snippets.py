@@ -18,6 +18,19 @@ LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *sorted((R
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
+@pytest.fixture(autouse=True)
+def registries_as_they_were():
+    """Pages register outputs and units of their own; other tests must not meet them."""
+    from chainrule.networks import UNITS
+    from chainrule.outputs import OUTPUTS
+
+    kept = [(registry, dict(registry)) for registry in (OUTPUTS, UNITS)]
+    yield
+    for registry, content in kept:
+        registry.clear()
+        registry.update(content)
+
+
 def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
