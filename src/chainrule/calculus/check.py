@@ -27,7 +27,7 @@ def check_gradient(
     strict: bool = False,
     rtol: float | None = None,
     atol: float | None = None,
-    elements: int = 200,
+    elements: int = 100,
     directions: int = 4,
     seed: int = 0,
 ) -> GradientReport:
