@@ -309,6 +309,19 @@ def test_large_arguments_with_a_fault_in_one_element() -> None:
     assert any(isinstance(f, Operation) for f in report.faults)
 
 
+def test_edge_of_a_domain() -> None:
+    """Differences leave the domain: the function raises there, or is not a number."""
+
+    def f(x: Any) -> Any:
+        if (x.value if hasattr(x, "value") else x) <= 0.0:
+            raise ValueError("x must be positive")
+        return np.log(x)
+
+    assert cr.check_gradient(f, 1e-3, order=2, strict=True).ok
+    assert cr.check_gradient(lambda a: np.sum(np.linalg.cholesky(a + a.T)), np.eye(2) * 1e-3, order=2, strict=True).ok
+    assert cr.check_gradient(lambda x: np.arcsin(x), 1.0 - 1e-4, order=2, strict=True).ok
+
+
 def test_reports_repeat() -> None:
     f = lambda x: np.sum(np.abs(np.sin(x)))  # noqa: E731
     assert str(cr.check_gradient(f, X)) == str(cr.check_gradient(f, X))

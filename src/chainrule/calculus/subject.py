@@ -15,6 +15,9 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.trace import Traced, argument_names, as_recordable, inline, label, trace
 from chainrule.graph.tree import TreeShape, flatten
 
+#: what a function may raise outside its domain, where differences take it
+OUTSIDE = (ArithmeticError, ValueError)
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -80,10 +83,11 @@ class Subject:
         try:
             with np.errstate(all="ignore"):
                 return float(self.function(*leaves))
-        except (ArithmeticError, np.linalg.LinAlgError):
+        except OUTSIDE:
             return float("nan")
 
     def gradient(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The function's gradient by its leaves, in reverse mode."""
         with np.errstate(all="ignore"):
             return list(grad(self.function, tuple(range(len(leaves))))(*leaves))
 
