@@ -82,8 +82,8 @@ def check_gradient(
     >>> report.ok, len(report.kinks)
     (True, 0)
     >>> report = cr.check_gradient(lambda x: np.sum(np.abs(x)), np.array([1.0, 0.0]))
-    >>> report.ok, report.kinks[0].where, report.kinks[-1].where
-    (True, 'reverse rule of absolute (node v1) by operand 1', 'x[1]')
+    >>> report.ok, "x[1]" in [kink.where for kink in report.kinks]
+    (True, True)
     """
     if order not in (1, 2):
         raise OptionError(f"check_gradient: order must be 1 or 2, got {order!r}")

@@ -312,13 +312,14 @@ T = TypeVar("T", Element, Operation)
 
 
 def worst_of(group: Sequence[T]) -> T | None:
-    """The one with the largest error for its tolerance; faults come first, kinks last."""
+    """The one with the largest error for its tolerance; faults come first, elements before directions, kinks last."""
     return min(group, key=_badness, default=None)
 
 
-def _badness(item: Element | Operation) -> tuple[int, float]:
+def _badness(item: Element | Operation) -> tuple[int, bool, float]:
     rank = {"fault": 0, "kink": 2}.get(item.comparison.verdict, 1)
-    return rank, -item.comparison.ratio
+    along_direction = isinstance(item, Element) and item.kind != "gradient"
+    return rank, along_direction, -item.comparison.ratio
 
 
 def _cells(element: Element | None) -> tuple[str, str, str, str]:
