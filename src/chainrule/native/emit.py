@@ -3,6 +3,8 @@
 ``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants; see `Slots`.
 ``int32 epoch(int64 member, int64 members, void **table, void *arena, int64 batches, void *barrier)``: run once per
 batch, by one thread or by a team of them that call it together.
+``int32 blocks(int64 member, int64 members, void **table, void *arena, int64 rows)``: run for every block of rows, each
+member of a team for a share of the blocks, in an arena of its own.
 
 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a negative
 one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a step by its
@@ -20,6 +22,7 @@ from itertools import pairwise
 from llvmlite import ir
 
 from chainrule.native import code
+from chainrule.native.emit_memory import storage_type
 from chainrule.native.emit_nest import define_nest
 from chainrule.native.emit_product import define_product_with
 from chainrule.native.nests import Nest
@@ -27,24 +30,63 @@ from chainrule.native.plan import MemoryPlan
 from chainrule.native.products import Product, ProductPlan, define_product, plan_product
 from chainrule.native.scalar_ops import declared, llvm_type
 from chainrule.native.schedule import lanes_of, schedule
-from chainrule.native.steps import ProductStep, Program, matrix_form
+from chainrule.native.steps import LibraryStep, ProductStep, Program, matrix_form
 from chainrule.native.target import Target
 from chainrule.native.team import ALONE, Share, TeamPlan, cut_nest
 from chainrule.native.threads import emit_barrier, share
 
 _I32 = ir.IntType(32)
 _BYTE = ir.IntType(8)
-RUN, EPOCH, LIBRARY = "run", "epoch", "library"
+RUN, EPOCH, BLOCKS, LIBRARY = "run", "epoch", "blocks", "library"
+
+
+def emit_blocks(
+    program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target, block: int
+) -> ir.Module:
+    """The module of a program with the function ``blocks``."""
+    emitter = _Emitter(program, memory, plans, target, ALONE)
+    types = [code.INDEX, code.INDEX, code.POINTER, code.POINTER, code.INDEX]
+    function = ir.Function(emitter.module, ir.FunctionType(_I32, types), BLOCKS)
+    member, members, table, arena, rows = function.args
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    own = code.address(builder, arena, code.multiply(builder, member, memory.bytes), _BYTE)
+    emitter.begin(builder, table, own, emitter.slot(builder, table, "status"))
+    tables = {
+        b: (emitter.addresses[b], buffer.size // block, storage_type(buffer.dtype))
+        for b, buffer in enumerate(program.buffers)
+        if buffer.role in ("data", "output")
+    }
+    if any(isinstance(s, LibraryStep) for s in program.steps):  # these find their arrays by a table of their own
+        emitter.table = code.stack(builder, code.POINTER, emitter.slots.length)
+        for k in range(emitter.slots.length):
+            address = builder.load(code.address(builder, table, k, code.POINTER), typ=code.POINTER)
+            builder.store(address, code.address(builder, emitter.table, k, code.POINTER))
+    last = builder.sub(rows, code.index(block))
+    count = builder.udiv(builder.add(rows, code.index(block - 1)), code.index(block))
+    low, high = (builder.udiv(builder.mul(count, builder.add(member, code.index(k))), members) for k in range(2))
+    with code.loop(builder, low, high, 1, "block") as number:
+        wanted = code.multiply(builder, number, block)
+        start = builder.select(builder.icmp_signed("<", wanted, last), wanted, last)
+        for b, (base, width, element) in tables.items():
+            emitter.addresses[b] = code.address(builder, base, code.multiply(builder, start, width), element)
+            if emitter.table is not table:
+                place = emitter.slots[program.buffers[b].role] + program.buffers[b].number
+                builder.store(emitter.addresses[b], code.address(builder, emitter.table, place, code.POINTER))
+        emitter.steps()
+    builder.ret(builder.load(emitter.status, typ=_I32))
+    return emitter.module
 
 
 class Slots(dict[str, int]):
     """Where in the table of addresses the buffers of each role start, and how long the table is."""
 
     length: int
+    has_status: bool
 
     @staticmethod
     def of(program: Program) -> Slots:
         slots, start = Slots(), 0
+        slots.has_status = any(b.role == "status" for b in program.buffers)
         for role in ("input", "output", "constant", "order", "data", "sum", "status", "clock"):
             slots[role] = start
             start += max((b.number + 1 for b in program.buffers if b.role == role), default=0)

@@ -6,6 +6,7 @@ No Python runs between the steps, the interpreter's lock is released, and nothin
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
@@ -17,7 +18,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.affine import Affine, counters, dot, row_major
 from chainrule.native.cache import ObjectCache
-from chainrule.native.compile import Frame, Library
+from chainrule.native.compile import Frame, Library, address_of, as_array
 from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans, scratch_bytes
 from chainrule.native.epilogue import fuse_epilogues
 from chainrule.native.fuse import fuse
@@ -31,7 +32,7 @@ from chainrule.native.steps import Program, Step
 from chainrule.native.target import Target
 from chainrule.native.team import plan_team, team_of
 from chainrule.native.terms import to_terms
-from chainrule.native.threads import barrier_address, barrier_memory, barrier_unit, run_team
+from chainrule.native.threads import barrier_unit, run_team
 
 
 def compile_loop(
@@ -48,8 +49,8 @@ def compile_loop(
     Parameters
     ----------
     graph : Graph
-        Inputs: the carry, the hyper-parameters (scalars), the batch (arrays of ``batch_size`` rows). Outputs: the new
-        carry, of the same types, and scalars to be added up.
+        Inputs: the carry, the hyper-parameters (or anything else that does not change), the batch (arrays of
+        ``batch_size`` rows). Outputs: the new carry, of the same types, and scalars to be added up.
     n_carry, n_hyper, batch_size : int
     target : Target, optional
         Default: the host.
@@ -122,6 +123,8 @@ class NativeEpoch:
             EPOCH, ctypes.c_int32, number, number, pointer, pointer, number, pointer
         )
         self._slots = Slots.of(self.program)
+        self._n_whole = n_carry + n_hyper  # inputs that are no rows
+        self._frames: deque[Frame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
         self._pace = Pace(self.team.members)
 
     def __call__(
@@ -146,43 +149,48 @@ class NativeEpoch:
         sums : float64 array
             The graph's remaining outputs, added up over the steps.
         """
-        split = self.n_carry + self.n_hyper
-        current = [np.array(v, t.dtype, order="C") for v, t in zip(carry, self._types[: self.n_carry], strict=True)]
-        scalars = [np.array(v, t.dtype) for v, t in zip(hyper, self._types[self.n_carry : split], strict=True)]
-        columns = [np.ascontiguousarray(a, t.dtype) for a, t in zip(data, self._types[split:], strict=True)]
-        n = len(columns[0]) if columns else 0
-        for k, (array, type_) in enumerate(zip([*current, *scalars], self._types[:split], strict=True)):
-            self._expect(k, array.shape, type_.shape)
-        for k, (array, type_) in enumerate(zip(columns, self._types[split:], strict=True)):
-            self._expect(split + k, array.shape, (n, *type_.shape[1:]))
-        rows = np.full(-(-len(order) // self.batch_size) * self.batch_size, -1, np.int64)
+        slots, size = self._slots, self.batch_size
+        frame = self._frames.pop() if self._frames else Frame(slots, self.memory, self.program.constants)
+        table = frame.table
+        arrays = []  # kept until the call is over
+        n = len(data[0]) if len(data) else 0
+        given = [*carry, *hyper, *data]
+        if len(given) != len(self._types):
+            raise GraphError(f"{self.graph.name} takes {len(self._types)} inputs, got {len(given)}")
+        for k, (value, type_) in enumerate(zip(given, self._types, strict=True)):
+            if k < self.n_carry:
+                array = np.array(value, type_.dtype, order="C")  # a copy, to be updated in place
+                self._expect(k, array.shape, type_.shape)
+            else:
+                shape = type_.shape if k < self._n_whole else (n, *type_.shape[1:])
+                name, position = self.graph.name, self.graph.inputs[k]
+                array = as_array(value, type_.dtype, shape, name, self.graph.node_names, position)
+            table[slots["input"] + k if k < self._n_whole else slots["data"] + k - self._n_whole] = address_of(array)
+            arrays.append(array)
+        rows = np.full(-(-len(order) // size) * size, -1, np.int64)
         rows[: len(order)] = order
         if len(order) and not (rows[: len(order)].min() >= 0 and rows.max() < n):
             raise GraphError(f"{self.graph.name}: the order names rows outside 0 … {n - 1}")
         sums = np.zeros(len(self.graph.outputs) - self.n_carry)
-        frame = Frame(self._slots, self.memory, self.program.constants)
-        for k, array in enumerate([*current, *scalars]):
-            frame.table[self._slots["input"] + k] = array.ctypes.data
-        for k, array in enumerate(columns):
-            frame.table[self._slots["data"] + k] = array.ctypes.data
-        frame.table[self._slots["sum"]] = sums.ctypes.data
-        status, barrier = np.zeros(1, np.int32), barrier_memory()
-        frame.table[self._slots["status"]] = status.ctypes.data
+        table[slots["sum"]] = address_of(sums)
+        first = address_of(rows)
         done = 0
 
         def work(threads: int, batches: int) -> float:
             nonlocal done
-            frame.table[self._slots["order"]] = rows[done * self.batch_size :].ctypes.data
-            arguments = (frame.table_address, frame.arena_address, batches, barrier_address(barrier))
+            table[slots["order"]] = first + done * size * rows.itemsize
             start = perf_counter()
-            run_team(self._function, threads, arguments)
-            if status[0]:
-                raise self._library.error(self.graph, int(status[0]))
+            run_team(
+                self._function, threads, (frame.table_address, frame.arena_address, batches, frame.barrier_address)
+            )
             done += batches
+            if frame.status:
+                raise self._library.error(self.graph, frame.take_status())
             return perf_counter() - start
 
-        self._pace.run(len(rows) // self.batch_size, work)
-        return current, sums
+        self._pace.run(len(rows) // size, work)
+        self._frames.append(frame)
+        return arrays[: self.n_carry], sums
 
     def _expect(self, k: int, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
         if given != shape:
@@ -203,9 +211,9 @@ def _check(graph: Graph, n_carry: int, n_hyper: int, batch_size: int) -> None:
     for k, node in enumerate(inputs[n_carry + n_hyper :], start=n_carry + n_hyper):
         if node.shape[:1] != (batch_size,):
             raise GraphError(f"{graph.name}: {names[graph.inputs[k]]} is {node.type}; expected {batch_size} rows")
-    for node in (*inputs[n_carry : n_carry + n_hyper], *outputs[n_carry:]):
+    for node in outputs[n_carry:]:
         if node.shape:
-            raise GraphError(f"{graph.name}: hyper-parameters and sums must be scalars, got {node.type}")
+            raise GraphError(f"{graph.name}: what is added up must be scalars, got {node.type}")
 
 
 def epoch_program(program: Program, n_carry: int, n_hyper: int) -> Program:

@@ -29,6 +29,7 @@ MOST_MEMBERS = 8
 _SHORTEST_STEP = 4_000  # cycles
 _SHORTEST_STRETCH = 25_000  # cycles between two waits, on average, of one thread alone
 _FEWEST_ROWS = 8
+_CYCLES_PER_SECOND = 2.5e9
 
 _CUT = -1
 """Number given to the axis along which a step is cut, so that those of two steps compare."""
@@ -177,6 +178,11 @@ def cycles(k: int, step: Step, plans: Mapping[int, ProductPlan], target: Target)
             total *= extent
         return total if step.epilogue is None else total + estimate(step.epilogue, target)
     return estimate(step, target) if isinstance(step, Nest) else 0.0
+
+
+def estimated_seconds(program: Program, plans: Mapping[int, ProductPlan], target: Target) -> float:
+    """How long a program takes one thread, about."""
+    return sum(cycles(k, s, plans, target) for k, s in enumerate(program.steps)) / _CYCLES_PER_SECOND
 
 
 # -- order

@@ -1,0 +1,106 @@
+"""A graph over whole tables."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import chainrule.primitives  # noqa: F401  fills the dispatch tables
+from chainrule.errors import GraphError
+from chainrule.graph.trace import trace
+from chainrule.graph.types import ArrayType
+from chainrule.native.rows import compile_rows
+
+
+def predict(w, b, x, offset):
+    h = np.tanh(x @ w + b)
+    return h / np.sum(np.abs(h), axis=1, keepdims=True) + offset[:, None], np.argmax(h, axis=1), x[:, 0] > 0
+
+
+def graph_of(block, function=predict):
+    kinds = [((7, 5), "f4"), ((5,), "f4"), ((block, 7), "f4"), ((block,), "f4")]
+    return trace(function, *(ArrayType(s, np.dtype(d)) for s, d in kinds))
+
+
+def table(n):
+    rng = np.random.default_rng(n)
+    shapes = ((7, 5), (5,), (n, 7), (n,))
+    w, b, x, offset = (rng.normal(size=s).astype(np.float32) for s in shapes)
+    return [w, b], [x, offset]
+
+
+@pytest.mark.parametrize(("block", "n"), [(1, 1), (1, 9), (4, 4), (4, 5), (16, 100), (16, 31), (8, 8000)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_agrees_with_numpy_for_any_number_of_rows(block, n, threads):
+    fixed, rows = table(n)
+    got = compile_rows(graph_of(block), 2, threads=threads)(fixed, rows)
+    want = graph_of(n).run(*fixed, *rows)
+    for a, b in zip(got, want, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_many_threads_take_long_tables_and_give_the_same_bits(monkeypatch):
+    from chainrule.native import rows as module
+
+    used = []
+    run_team = module.run_team
+    monkeypatch.setattr(module, "run_team", lambda f, members, a: (used.append(members), run_team(f, members, a)))
+    fixed, rows = table(200_000)
+    one = compile_rows(graph_of(32), 2, threads=1)(fixed, rows)
+    four = compile_rows(graph_of(32), 2, threads=4)(fixed, rows)
+    assert used[0] == 1
+    assert used[1] > 1
+    for a, b in zip(one, four, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_library_calls_find_their_block():
+    def sorted_rows(w, b, x, offset):
+        return (np.sort(x, axis=1) @ w + b + offset[:, None],)
+
+    fixed, rows = table(37)
+    (got,) = compile_rows(graph_of(8, sorted_rows), 2)(fixed, rows)
+    np.testing.assert_allclose(got, np.sort(rows[0], 1) @ fixed[0] + fixed[1] + rows[1][:, None], rtol=1e-5, atol=1e-5)
+
+    def only_sorted(w, b, x, offset):
+        return (np.sort(x, axis=1),)
+
+    (got,) = compile_rows(graph_of(8, only_sorted), 2)(fixed, rows)
+    np.testing.assert_array_equal(got, np.sort(rows[0], 1))
+
+
+def test_errors():
+    run = compile_rows(graph_of(8), 2)
+    fixed, rows = table(20)
+    with pytest.raises(GraphError, match="at least one block of 8 rows, got 7"):
+        run(fixed, [r[:7] for r in rows])
+    with pytest.raises(GraphError, match=r"x must have shape \(20, 7\), got \(20, 6\)"):
+        run(fixed, [rows[0][:, :6], rows[1]])
+    with pytest.raises(GraphError, match="takes 4 inputs, got 3"):
+        run(fixed, rows[:1])
+    with pytest.raises(GraphError, match="one number of rows"):
+        compile_rows(graph_of(8, lambda w, b, x, offset: (x.sum(),)), 2)
+    picking = compile_rows(graph_of(8, lambda w, b, x, o: (w[o.astype(np.int64)],)), 2)
+    with pytest.raises(GraphError, match="out of bounds"):
+        picking(fixed, [rows[0], np.full(20, 9, np.float32)])
+    picking(fixed, [rows[0], np.zeros(20, np.float32)])  # the failure is not remembered
+
+
+def test_several_threads_share_it():
+    run = compile_rows(graph_of(8), 2)
+    tables = [table(50 + k) for k in range(6)]
+    expected = [run(*t)[0].tobytes() for t in tables]
+    wrong = []
+
+    def work(k):
+        for _ in range(100):
+            if run(*tables[k])[0].tobytes() != expected[k]:
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
