@@ -143,3 +143,26 @@ def test_library_calls_inside_the_loop():
     singular = trace(lambda a, x: (np.linalg.inv(a), x.sum()), np.eye(3), np.ones((2, 1)))
     with pytest.raises(np.linalg.LinAlgError):
         compile_loop(singular, 1, 0, 2)([np.zeros((3, 3))], [], rows, np.arange(6))
+
+
+def test_the_table_may_change_between_epochs_and_is_not_kept_alive():
+    import gc
+    import weakref
+
+    graph, carry, hyper = network_step(4, "float64")
+    native, reference = compile_loop(graph, 4, 2, 4), NumpyEpoch(graph, 4, 2, 4)
+    rows = data(8, "float64")
+    for _ in range(3):
+        rows[0][...] += 0.5  # in place
+        got, _ = native(carry, hyper, rows, np.arange(8))
+        np.testing.assert_allclose(got[0], reference(carry, hyper, rows, np.arange(8))[0][0], rtol=1e-9)
+    for n in (6, 9):
+        others = data(n, "float64")
+        got, _ = native(carry, hyper, others, np.arange(n))
+        np.testing.assert_allclose(got[0], reference(carry, hyper, others, np.arange(n))[0][0], rtol=1e-9)
+    got, _ = native(carry, hyper, [a.astype(np.float32) for a in others], np.arange(9))  # converted
+    np.testing.assert_allclose(got[0], reference(carry, hyper, others, np.arange(9))[0][0], rtol=1e-5)
+    watched = weakref.ref(others[0])
+    del others
+    gc.collect()
+    assert watched() is None

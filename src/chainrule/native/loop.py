@@ -6,6 +6,7 @@ No Python runs between the steps, the interpreter's lock is released, and nothin
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -123,8 +124,8 @@ class NativeEpoch:
             EPOCH, ctypes.c_int32, number, number, pointer, pointer, number, pointer
         )
         self._slots = Slots.of(self.program)
-        self._n_whole = n_carry + n_hyper  # inputs that are no rows
-        self._frames: deque[Frame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
+        self._lengths = (n_carry, n_hyper, len(graph.inputs) - n_carry - n_hyper)
+        self._frames: deque[_EpochFrame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
         self._pace = Pace(self.team.members)
 
     def __call__(
@@ -149,27 +150,23 @@ class NativeEpoch:
         sums : float64 array
             The graph's remaining outputs, added up over the steps.
         """
-        slots, size = self._slots, self.batch_size
-        frame = self._frames.pop() if self._frames else Frame(slots, self.memory, self.program.constants)
-        table = frame.table
-        arrays = []  # kept until the call is over
-        n = len(data[0]) if len(data) else 0
-        given = [*carry, *hyper, *data]
-        if len(given) != len(self._types):
-            raise GraphError(f"{self.graph.name} takes {len(self._types)} inputs, got {len(given)}")
-        for k, (value, type_) in enumerate(zip(given, self._types, strict=True)):
-            if k < self.n_carry:
-                array = np.array(value, type_.dtype, order="C")  # a copy, to be updated in place
-                self._expect(k, array.shape, type_.shape)
-            else:
-                shape = type_.shape if k < self._n_whole else (n, *type_.shape[1:])
-                name, position = self.graph.name, self.graph.inputs[k]
-                array = as_array(value, type_.dtype, shape, name, self.graph.node_names, position)
-            table[slots["input"] + k if k < self._n_whole else slots["data"] + k - self._n_whole] = address_of(array)
-            arrays.append(array)
+        size = self.batch_size
+        if (len(carry), len(hyper), len(data)) != self._lengths:
+            given = f"{len(carry)} + {len(hyper)} + {len(data)}"
+            raise GraphError(f"{self.graph.name} takes {' + '.join(map(str, self._lengths))} inputs, got {given}")
+        frame = self._frames.pop() if self._frames else _EpochFrame(self)
+        table, slots = frame.table, self._slots
+        current = [
+            np.array(v, t.dtype, order="C") for v, t in zip(carry, self._types, strict=False)
+        ]  # changed in place
+        for k, array in enumerate(current):
+            self._expect(k, array.shape, self._types[k].shape)
+            table[k] = address_of(array)
+        frame.set_whole(hyper)
+        n, columns = frame.set_rows(data)
         rows = np.full(-(-len(order) // size) * size, -1, np.int64)
         rows[: len(order)] = order
-        if len(order) and not (rows[: len(order)].min() >= 0 and rows.max() < n):
+        if len(order) and rows[: len(order)].view(np.uint64).max() >= n:  # negative ones are huge
             raise GraphError(f"{self.graph.name}: the order names rows outside 0 … {n - 1}")
         sums = np.zeros(len(self.graph.outputs) - self.n_carry)
         table[slots["sum"]] = address_of(sums)
@@ -189,8 +186,9 @@ class NativeEpoch:
             return perf_counter() - start
 
         self._pace.run(len(rows) // size, work)
+        del columns  # alive until here
         self._frames.append(frame)
-        return arrays[: self.n_carry], sums
+        return current, sums
 
     def _expect(self, k: int, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
         if given != shape:
@@ -199,6 +197,59 @@ class NativeEpoch:
 
     def __str__(self) -> str:
         return f"{self.program}\n{self.memory}"
+
+
+class _EpochFrame(Frame):
+    """What one call needs to itself, and remembers from the call before: most calls differ in the carry alone."""
+
+    def __init__(self, epoch: NativeEpoch) -> None:
+        super().__init__(epoch._slots, epoch.memory, epoch.program.constants)
+        self.epoch = epoch
+        start, whole, _ = epoch._lengths
+        self._types = [(epoch._types[k].dtype, epoch._types[k].shape) for k in range(len(epoch._types))]
+        self._whole: list[np.ndarray] = []
+        self._seen: list[tuple[weakref.ref[np.ndarray], tuple[int, ...]]] = []
+        self._n = 0
+        for k in range(start, start + whole):
+            dtype, shape = self._types[k]
+            self._whole.append(np.empty(shape, dtype))
+            self.table[k] = address_of(self._whole[-1])
+
+    def set_whole(self, values: Sequence[Any]) -> None:
+        """Inputs that do not change during the epoch; numbers are copied."""
+        start = self.epoch.n_carry
+        for k, value in enumerate(values):
+            dtype, shape = self._types[start + k]
+            if not shape and np.ndim(value) == 0:
+                self._whole[k][...] = value
+            else:
+                self._whole[k] = self._array(start + k, value, dtype, shape)
+                self.table[start + k] = address_of(self._whole[k])
+
+    def set_rows(self, data: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
+        """The table: how many rows it has, and what must be kept until the call is over.
+
+        The table of the call before is recognised, but not kept alive.
+        """
+        seen = self._seen
+        if len(data) == len(seen) and all(
+            ref() is a and shape == a.shape for a, (ref, shape) in zip(data, seen, strict=True)
+        ):
+            return self._n, list(data)
+        start = len(self._types) - len(data)
+        self._n = len(data[0]) if len(data) else 0
+        kept = []
+        for k, value in enumerate(data, start=start):
+            dtype, shape = self._types[k]
+            kept.append(self._array(k, value, dtype, (self._n, *shape[1:])))
+            self.table[self.epoch._slots["data"] + k - start] = address_of(kept[-1])
+        copied = any(a is not b for a, b in zip(data, kept, strict=True))
+        self._seen = [] if copied else [(weakref.ref(a), a.shape) for a in kept]
+        return self._n, kept
+
+    def _array(self, k: int, value: Any, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        graph = self.epoch.graph
+        return as_array(value, dtype, shape, graph.name, graph.node_names, graph.inputs[k])
 
 
 def _check(graph: Graph, n_carry: int, n_hyper: int, batch_size: int) -> None:
