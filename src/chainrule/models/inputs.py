@@ -38,7 +38,8 @@ class Inputs:
         cls, x: np.ndarray, weights: np.ndarray, names: Sequence[str] | None = None, scaling: Scaling = "robust"
     ) -> Inputs:
         """Learn the encoding of a matrix of numbers (NaN is missing) from training rows."""
-        return cls(matrix_encoder(x, names, weights, scaling), names is not None)
+        equal = not len(weights) or weights.min() == weights.max()  # then no sorting by weight is needed
+        return cls(matrix_encoder(x, names, None if equal else weights, scaling), names is not None)
 
     @property
     def columns(self) -> tuple[str, ...]:
