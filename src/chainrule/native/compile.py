@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache as memoize
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ from chainrule.native.emit import LIBRARY, RUN, Slots, emit_run, product_plans, 
 from chainrule.native.epilogue import fuse_epilogues
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
-from chainrule.native.nests import Place
+from chainrule.native.nests import Buffer, Place
 from chainrule.native.plan import ALIGNMENT, MemoryPlan, plan_memory
+from chainrule.native.report import Clock, ProgramReport, report
 from chainrule.native.runtime import Executable, Unit, compile_units
 from chainrule.native.steps import LibraryStep, Program
 from chainrule.native.target import Target
@@ -38,7 +41,9 @@ def shared_cache() -> ObjectCache:
     return ObjectCache()
 
 
-def compile_graph(graph: Graph, target: Target | None = None, cache: ObjectCache | None = None) -> NativeProgram:
+def compile_graph(
+    graph: Graph, target: Target | None = None, cache: ObjectCache | None = None, measured: bool = False
+) -> NativeProgram:
     """Compile a graph to one native function.
 
     Primitives without native code (linear algebra, sorting, rare special functions) are called by their NumPy meaning
@@ -51,13 +56,15 @@ def compile_graph(graph: Graph, target: Target | None = None, cache: ObjectCache
         Default: the host.
     cache : ObjectCache, optional
         Where object code is kept; default: nowhere.
+    measured : bool
+        Whether every step is timed, at the cost of some 20 cycles each, for `NativeProgram.report`.
 
     Raises
     ------
     CompileError
         If it cannot be compiled, naming the node and its shape.
     """
-    return NativeProgram(graph, Target.host() if target is None else target, cache)
+    return NativeProgram(graph, Target.host() if target is None else target, cache, measured)
 
 
 class NativeProgram:
@@ -76,9 +83,9 @@ class NativeProgram:
         With a report of how long compilation took.
     """
 
-    def __init__(self, graph: Graph, target: Target, cache: ObjectCache | None = None) -> None:
+    def __init__(self, graph: Graph, target: Target, cache: ObjectCache | None = None, measured: bool = False) -> None:
         self.graph, self.target = graph, target
-        self.program: Program = fuse(fuse_epilogues(lower(to_terms(graph))))
+        self.program: Program = with_clock(fuse(fuse_epilogues(lower(to_terms(graph)))), measured)
         self.plans = product_plans(self.program, target)
         self.memory: MemoryPlan = plan_memory(self.program, scratch_bytes(self.program, self.plans, target))
         self._library = Library(self.program, self.memory)
@@ -95,6 +102,7 @@ class NativeProgram:
         self._slots = Slots.of(self.program)
         self._types = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.inputs]
         self._outputs = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.outputs]
+        self._clock = Clock(len(self.program.steps)) if measured else None
         self._frames: deque[Frame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
 
     def run(self, *inputs: Any) -> list[np.ndarray]:
@@ -117,7 +125,14 @@ class NativeProgram:
         outputs = [np.empty(shape, dtype) for dtype, shape in self._outputs]
         for k, array in enumerate(outputs, start=self._slots["output"]):
             table[k] = address_of(array)
-        status = self._function(frame.table_address, frame.arena_address)
+        if self._clock is None:
+            status = self._function(frame.table_address, frame.arena_address)
+        else:
+            table[self._slots["clock"]] = address_of(self._clock.cycles)
+            start = perf_counter()
+            status = self._function(frame.table_address, frame.arena_address)
+            self._clock.seconds += perf_counter() - start
+            self._clock.runs += 1
         self._frames.append(frame)
         if status:
             raise self._library.error(self.graph, status)
@@ -125,8 +140,20 @@ class NativeProgram:
 
     __call__ = run
 
+    def report(self) -> ProgramReport:
+        """Steps, memory, operations; times too if it was compiled with ``measured=True`` and has run."""
+        seconds = {} if self._clock is None else self._clock.per_step()
+        return report(self.program, self.memory, self.executable.reports, seconds)
+
     def __str__(self) -> str:
         return f"{self.program}\n{self.memory}"
+
+
+def with_clock(program: Program, measured: bool) -> Program:
+    """The program with a counter of cycles per step, if wanted."""
+    if not measured:
+        return program
+    return replace(program, buffers=(*program.buffers, Buffer("int64", len(program.steps), "clock")))
 
 
 def as_array(

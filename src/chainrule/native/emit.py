@@ -285,7 +285,7 @@ class _Emitter:
         key = f"{local}\n{buffers}\n{axis}"
         if key not in self.known:
             name = self._name("nest", step.node)
-            self.known[key] = define_nest(self.module, name, local, buffers, lanes, axis)
+            self.known[key] = define_nest(self.module, name, local, buffers, lanes, axis, self.target.fma)
         arguments = [*(self.addresses[b] for b in order if b not in step.local), self.status]
         if axis is not None:
             unit = lanes if axis in local.vector else 1

@@ -26,7 +26,13 @@ _ACCUMULATORS = 4
 
 
 def define_nest(
-    module: ir.Module, name: str, nest: Nest, buffers: Sequence[Buffer], lanes: int, shared: int | None = None
+    module: ir.Module,
+    name: str,
+    nest: Nest,
+    buffers: Sequence[Buffer],
+    lanes: int,
+    shared: int | None = None,
+    fma: bool = False,
 ) -> ir.Function:
     """Define ``void name(buffer*, …, int32 *status)``, or with two more arguments ``int64 low, high``.
 
@@ -43,6 +49,8 @@ def define_nest(
     shared : int, optional
         The outermost axis, of which the function runs only the iterations from ``low`` to before ``high``: multiples
         of the lanes, if it is a vector axis, or the extent itself.
+    fma : bool
+        Whether sums of products are formed by fused multiply-adds.
     """
     passed = [number for number, buffer in enumerate(buffers) if buffer.role != "local"]
     bounds = [] if shared is None else [code.INDEX, code.INDEX]
@@ -56,7 +64,7 @@ def define_nest(
     status.name = "status"
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     pointers = dict(zip(passed, function.args, strict=False))
-    emitter = NestEmitter(builder, nest, buffers, pointers, status, lanes)
+    emitter = NestEmitter(builder, nest, buffers, pointers, status, lanes, fma)
     if shared is not None:
         emitter.share = (shared, share[0], share[1])
     emitter.level(tuple(range(len(nest.results))), 0)
@@ -93,9 +101,10 @@ class NestEmitter:
         pointers: Mapping[int, ir.Value],
         status: ir.Value,
         lanes: int,
+        fma: bool = False,
     ) -> None:
         self.builder, self.nest, self.buffers = builder, nest, buffers
-        self.status, self.lanes = status, lanes
+        self.status, self.lanes, self.fma = status, lanes, fma
         self.frames = [_Frame(None, None)]
         self.partial: dict[int, list[list[ir.Value]]] = {}  # fold -> its interleaved partial results, here and now
         self.turn = 0
@@ -255,12 +264,17 @@ class NestEmitter:
     def _term(self, number: int, r: Result) -> None:
         dtype = self.nest.body[r.value].dtype
         slot = self.partial[number][self.turn % len(self.partial[number])]
-        lanes = self._lanes_of(r)
-        value = self.value(r.value) if lanes == 1 else self.wide(r.value)
+        pick = self.value if self._lanes_of(r) == 1 else self.wide
+        instruction = self.nest.body[r.value]
+        if self.fma and r.op == "sum" and instruction.op == "multiply" and dtype.startswith("float"):
+            a, b = (pick(i) for i in instruction.args)
+            total = self.builder.call(
+                declared(self.builder, f"llvm.fma.{mangled(a.type)}", a.type, *[a.type] * 3), [a, b, slot[0]]
+            )
+        else:
+            total = self.join(r.op, dtype, slot[0], pick(r.value))
         mask = self._mask_of(r.loops[len(r.kept) :])
-        if mask is not None:
-            value = self.builder.select(mask, value, constant(dtype, neutral(r.op, dtype), lanes))
-        slot[0] = self.join(r.op, dtype, slot[0], value)
+        slot[0] = total if mask is None else self.builder.select(mask, total, slot[0])
         if r.kind == "scan":
             self.store(r, slot[0])
 

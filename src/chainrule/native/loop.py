@@ -19,7 +19,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.affine import Affine, counters, dot, row_major
 from chainrule.native.cache import ObjectCache
-from chainrule.native.compile import Frame, Library, address_of, as_array
+from chainrule.native.compile import Frame, Library, address_of, as_array, with_clock
 from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans, scratch_bytes
 from chainrule.native.epilogue import fuse_epilogues
 from chainrule.native.fuse import fuse
@@ -28,6 +28,7 @@ from chainrule.native.lower import lower
 from chainrule.native.nests import Body, Buffer, Indirect, Nest, Result
 from chainrule.native.pace import Pace
 from chainrule.native.plan import plan_memory
+from chainrule.native.report import Clock, ProgramReport, report
 from chainrule.native.runtime import Unit, compile_units
 from chainrule.native.steps import Program, Step
 from chainrule.native.target import Target
@@ -44,6 +45,7 @@ def compile_loop(
     target: Target | None = None,
     cache: ObjectCache | None = None,
     threads: int | None = None,
+    measured: bool = False,
 ) -> NativeEpoch:
     """Compile the loop over mini-batches around the graph of one step.
 
@@ -60,6 +62,8 @@ def compile_loop(
     threads : int, optional
         At most so many; by default the cores there are. Steps too small to gain run on one whatever is given, and the
         results' bits are always the same.
+    measured : bool
+        Whether every step is timed (of the first thread), for `NativeEpoch.report`.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def compile_loop(
         If it cannot be compiled.
     """
     target = Target.host() if target is None else target
-    return NativeEpoch(graph, n_carry, n_hyper, batch_size, target, cache, threads)
+    return NativeEpoch(graph, n_carry, n_hyper, batch_size, target, cache, threads, measured)
 
 
 class NativeEpoch:
@@ -96,6 +100,7 @@ class NativeEpoch:
         target: Target,
         cache: ObjectCache | None = None,
         threads: int | None = None,
+        measured: bool = False,
     ) -> None:
         self.graph, self.n_carry, self.n_hyper, self.batch_size = graph, n_carry, n_hyper, batch_size
         self.target = target
@@ -103,7 +108,8 @@ class NativeEpoch:
         _check(graph, n_carry, n_hyper, batch_size)
         step = in_place(fuse(fuse_epilogues(lower(to_terms(graph)))), {k: k for k in range(n_carry)})
         program = epoch_program(step, n_carry, n_hyper)
-        self.program, members = team_of(program, product_plans(program, target), target, threads)
+        program, members = team_of(program, product_plans(program, target), target, threads)
+        self.program = with_clock(program, measured)
         self.plans = product_plans(self.program, target)
         team = plan_team(self.program, None, self.plans, target, members)
         self.memory = plan_memory(self.program, scratch_bytes(self.program, self.plans, target, team), members)
@@ -126,6 +132,7 @@ class NativeEpoch:
         self._slots = Slots.of(self.program)
         self._lengths = (n_carry, n_hyper, len(graph.inputs) - n_carry - n_hyper)
         self._frames: deque[_EpochFrame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
+        self._clock = Clock(len(self.program.steps)) if measured else None
         self._pace = Pace(self.team.members)
 
     def __call__(
@@ -170,6 +177,8 @@ class NativeEpoch:
             raise GraphError(f"{self.graph.name}: the order names rows outside 0 … {n - 1}")
         sums = np.zeros(len(self.graph.outputs) - self.n_carry)
         table[slots["sum"]] = address_of(sums)
+        if self._clock is not None:
+            table[slots["clock"]] = address_of(self._clock.cycles)
         first = address_of(rows)
         done = 0
 
@@ -183,7 +192,11 @@ class NativeEpoch:
             done += batches
             if frame.status:
                 raise self._library.error(self.graph, frame.take_status())
-            return perf_counter() - start
+            seconds = perf_counter() - start
+            if self._clock is not None:
+                self._clock.seconds += seconds
+                self._clock.runs += batches
+            return seconds
 
         self._pace.run(len(rows) // size, work)
         del columns  # alive until here
@@ -194,6 +207,11 @@ class NativeEpoch:
         if given != shape:
             name = self.graph.node_names[self.graph.inputs[k]]
             raise GraphError(f"{self.graph.name}: {name} must have shape {shape}, got {given}")
+
+    def report(self) -> ProgramReport:
+        """Steps of a batch, memory, operations; times too if it was compiled with ``measured=True`` and has run."""
+        seconds = {} if self._clock is None else self._clock.per_step()
+        return report(self.program, self.memory, self.executable.reports, seconds)
 
     def __str__(self) -> str:
         return f"{self.program}\n{self.memory}"

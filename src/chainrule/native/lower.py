@@ -16,7 +16,8 @@ import numpy as np
 
 from chainrule.native.affine import Affine, NotAffine, SplitAxis, counters, dot, row_major, split
 from chainrule.native.materialise import choose_homes, choose_roots, covered, origin_of
-from chainrule.native.nests import Buffer, Indirect, Instruction, Nest, Place, Result
+from chainrule.native.narrow import NarrowProducts
+from chainrule.native.nests import Buffer, Indirect, Place, Result
 from chainrule.native.scalar_ops import neutral
 from chainrule.native.steps import LibraryStep, ProductStep, Program, Step, contiguous, matrix_form
 from chainrule.native.terms import Terms
@@ -48,6 +49,7 @@ class _Lowering:
         self.roots = choose_roots(terms)
         self.homes = choose_homes(terms, self.roots)
         self.compacts: dict[int, Place] = {}
+        self.narrow = NarrowProducts(self.buffer)
 
     def run(self) -> Program:
         terms = self.terms
@@ -327,22 +329,7 @@ class _Lowering:
             batch,
             term.node,
         )
-        if _is_narrow(step):
-            self.narrow_product(step)
-        else:
-            self.steps.append(step)
-
-    def narrow_product(self, step: ProductStep) -> None:
-        """A product with few columns as the transpose of one with few rows: most lanes would be empty otherwise."""
-        m, n, k = step.sizes
-        made = Place(self.buffer(step.dtype, m * n), 0, (m, 1))
-        a, b = (replace(p, strides=p.strides[::-1]) for p in (step.b, step.a))
-        self.steps.append(replace(step, sizes=(n, m, k), a=a, b=b, c=made))
-        index, extents = counters((m, n))
-        value = Instruction("load", (), step.dtype, (made.buffer, dot(index[::-1], (m, 1))))
-        at = dot(index, step.c.strides) + step.c.offset
-        result = Result("store", 0, step.c.buffer, at, tuple(extents))
-        self.steps.append(Nest(extents, (value,), (result,), step.node))
+        self.steps += self.narrow.steps(step)
 
     def matrix(self, position: int, shape: tuple[int, ...]) -> Place:
         """An operand, with one of its last two dimensions contiguous; ``shape`` is its own, or that with a 1 added."""
@@ -441,16 +428,6 @@ def _with_cut(
 
 
 # -- matrices
-
-_NARROW, _TALL = 12, 16
-
-
-def _is_narrow(step: ProductStep) -> bool:
-    """Whether C has few columns and many rows, and both operands lie so that its transpose is as easy to compute."""
-    m, n, k = step.sizes
-    transposed = matrix_form(step.a.strides, (m, k)) == (True, step.a.strides[1])
-    straight = matrix_form(step.b.strides, (k, n)) == (False, step.b.strides[0])
-    return 1 < n <= _NARROW and m >= _TALL and k > 1 and transposed and straight and not step.batch
 
 
 def _as_matrix(place: Place, own: Sequence[int], shape: Sequence[int]) -> Place:
