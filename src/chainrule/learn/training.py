@@ -16,7 +16,8 @@ from chainrule.learn.loop import EpochRunner, NumpyEpoch
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
 from chainrule.learn.step import Loss, TrainingStep, evaluation_step, initial_carry, shared_step, without_numbers
-from chainrule.networks import Layout, Network
+from chainrule.networks import UNITS, Layout, Network, Unit
+from chainrule.outputs import OUTPUTS
 
 #: what a training builds when it is needed
 _PROGRAMS = ("step", "_epoch", "_evaluate")
@@ -199,7 +200,7 @@ class Training:
         o = self.options
         if not isinstance(o.optimizer, FirstOrder):
             raise OptionError(f"{type(o.optimizer).__name__} works on all rows at once and has no mini-batch step")
-        return shared_step(
+        return _made(shared_step, self.network, o.loss)(
             self.network,
             without_numbers(o.optimizer),
             self.n_inputs,
@@ -219,7 +220,9 @@ class Training:
     @cached_property
     def _evaluate(self) -> EpochRunner:
         o, rows = self.options, min(EVALUATION_ROWS, len(self.validation or self.rows))
-        step = evaluation_step(self.network, self.n_inputs, self.n_targets, rows, dtype=o.dtype, loss=o.loss)
+        step = _made(evaluation_step, self.network, o.loss)(
+            self.network, self.n_inputs, self.n_targets, rows, dtype=o.dtype, loss=o.loss
+        )
         return _runner(step, o.executor)
 
     def hyper(self) -> list[Any]:
@@ -377,6 +380,15 @@ class Training:
             f"training diverged in epoch {self.epoch + 1}: values became infinite or NaN {where}; "
             "lower the learning rate, or look for extreme values in the data"
         )
+
+
+def _made(make: Any, network: Network, loss: Loss | None) -> Any:
+    """The shared maker of steps; a fresh one where functions are the user's own."""
+    own = any(
+        isinstance(u := getattr(layer, "unit", None), Unit) and UNITS.get(u.name) is not u for layer in network.layers
+    )
+    registered = OUTPUTS.get(network.output.name) is type(network.output)
+    return make.__wrapped__ if loss is not None or own or not registered else make
 
 
 def _runner(step: TrainingStep, executor: Executor) -> EpochRunner:
