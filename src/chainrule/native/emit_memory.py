@@ -5,7 +5,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from chainrule.native import code
-from chainrule.native.scalar_ops import declared, llvm_type, mangled
+from chainrule.native.scalar_ops import constant, declared, llvm_type, mangled
 
 _BYTE = ir.IntType(8)
 _I32 = ir.IntType(32)
@@ -56,3 +56,25 @@ def masked_store(
 
 def _pointer_name(pointer: ir.Value) -> str:
     return f"v{pointer.type.count}p0" if isinstance(pointer.type, ir.VectorType) else "p0"
+
+
+def bounded(
+    builder: ir.IRBuilder, status: ir.Value, mask: ir.Constant | None, index: ir.Value, size: int, node: int
+) -> ir.Value:
+    """An index, counted from the end if negative, within bounds.
+
+    One that is not becomes 0, and 1 + the node's number is put into the status, unless something else has gone wrong
+    before.
+    """
+    lanes = index.type.count if isinstance(index.type, ir.VectorType) else 1
+    negative = builder.icmp_signed("<", index, constant("int64", 0, lanes))
+    counted = builder.select(negative, builder.add(index, constant("int64", size, lanes)), index)
+    outside = builder.icmp_unsigned(">=", counted, constant("int64", size, lanes))
+    wrong = outside if mask is None else builder.and_(outside, mask)
+    if lanes > 1:
+        any_ = declared(builder, f"llvm.vector.reduce.or.{mangled(wrong.type)}", ir.IntType(1), wrong.type)
+        wrong = builder.call(any_, [wrong])
+    before = builder.load(status, typ=_I32)
+    first = builder.and_(wrong, builder.icmp_signed("==", before, _I32(0)))
+    builder.store(builder.select(first, _I32(node + 1), before), status)
+    return builder.select(outside, constant("int64", 0, lanes), counted)

@@ -16,9 +16,18 @@ from llvmlite import ir
 
 from chainrule.native import code
 from chainrule.native.affine import Affine
-from chainrule.native.emit_memory import as_stored, lane_addresses, masked_load, masked_store, storage_type, zero_of
+from chainrule.native.emit_fold import across, join
+from chainrule.native.emit_memory import (
+    as_stored,
+    bounded,
+    lane_addresses,
+    masked_load,
+    masked_store,
+    storage_type,
+    zero_of,
+)
 from chainrule.native.nests import ITEM_BYTES, Buffer, Indirect, Instruction, Nest, Result
-from chainrule.native.scalar_ops import FOLDS, constant, declared, emit_op, llvm_type, mangled, neutral
+from chainrule.native.scalar_ops import constant, declared, emit_op, llvm_type, mangled, neutral
 
 _STATUS = ir.IntType(32)
 _UNROLLED = 4  # loops at most this long are written out
@@ -272,7 +281,7 @@ class NestEmitter:
                 declared(self.builder, f"llvm.fma.{mangled(a.type)}", a.type, *[a.type] * 3), [a, b, slot[0]]
             )
         else:
-            total = self.join(r.op, dtype, slot[0], pick(r.value))
+            total = join(self.builder, r.op, dtype, slot[0], pick(r.value))
         mask = self._mask_of(r.loops[len(r.kept) :])
         slot[0] = total if mask is None else self.builder.select(mask, total, slot[0])
         if r.kind == "scan":
@@ -306,28 +315,14 @@ class NestEmitter:
         else:
             parts = [slot[0] for slot in slots]
             while len(parts) > 1:
-                parts = [self.join(r.op, dtype, a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+                parts = [join(self.builder, r.op, dtype, a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
             total = parts[0]
             if any(a in self.nest.vector for a in r.loops[len(r.kept) :]):
-                total = self.across(r.op, dtype, total)
+                total = across(self.builder, r.op, dtype, total)
         if number in self.folds:
             self.frames[-1].values[self.folds[number]] = total
         if r.buffer is not None:
             self.store(r, total)
-
-    def join(self, op: str, dtype: str, a: ir.Value, b: ir.Value) -> ir.Value:
-        """Two partial results of a fold as one."""
-        return emit_op(self.builder, FOLDS[op], [dtype, dtype], dtype, a, b)
-
-    def across(self, op: str, dtype: str, vector: ir.Value) -> ir.Value:
-        """The lanes of a vector as one number: halves onto each other until one is left."""
-        lanes = vector.type.count
-        while lanes > 1:
-            lanes //= 2
-            low = code.shuffle(self.builder, vector, vector, list(range(lanes)))
-            high = code.shuffle(self.builder, vector, vector, list(range(lanes, 2 * lanes)))
-            vector = self.join(op, dtype, low, high)
-        return self.builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
     def _mask_of(self, axes: Sequence[int]) -> ir.Constant | None:
         return next((f.mask for f in self.frames if f.axis in axes and f.mask is not None), None)
@@ -392,28 +387,11 @@ class NestEmitter:
             return self._load(dtype, data[0], data[1], data[2:])
         args = [self.value(i) for i in instruction.args]
         if op == "bound":
-            return self._bounded(args[0], *data)
+            mask = self._vector_frame().mask if isinstance(args[0].type, ir.VectorType) else None
+            return bounded(self.builder, self.status, mask, args[0], *data)
         if any(isinstance(a.type, ir.VectorType) for a in args):
             args = [self.wide(i) for i in instruction.args]
         return emit_op(self.builder, op, [self.nest.body[i].dtype for i in instruction.args], dtype, *args)
-
-    def _bounded(self, index: ir.Value, size: int, node: int) -> ir.Value:
-        """An index within bounds; one that is not becomes 0 and the node's number is put into the status."""
-        builder = self.builder
-        lanes = index.type.count if isinstance(index.type, ir.VectorType) else 1
-        negative = builder.icmp_signed("<", index, constant("int64", 0, lanes))
-        counted = builder.select(negative, builder.add(index, constant("int64", size, lanes)), index)
-        outside = builder.icmp_unsigned(">=", counted, constant("int64", size, lanes))
-        wrong = outside
-        if lanes > 1:
-            mask = self._vector_frame().mask
-            wrong = wrong if mask is None else builder.and_(wrong, mask)
-            any_ = declared(builder, f"llvm.vector.reduce.or.{mangled(wrong.type)}", ir.IntType(1), wrong.type)
-            wrong = builder.call(any_, [wrong])
-        before = builder.load(self.status, typ=_STATUS)
-        first = builder.and_(wrong, builder.icmp_signed("==", before, _STATUS(0)))
-        builder.store(builder.select(first, _STATUS(node + 1), before), self.status)
-        return builder.select(outside, constant("int64", 0, lanes), counted)
 
     # -- positions and memory
 
