@@ -209,6 +209,8 @@ def test_pickle_and_copy() -> None:
     for again in (pickle.loads(pickle.dumps(graph)), copy.deepcopy(graph), copy.copy(graph)):
         assert str(check(again)) == str(graph)
         assert again({"w": X})["a"] == graph({"w": X})["a"]
+    node = replace(graph.nodes[-1], scope="layer1")
+    assert pickle.loads(pickle.dumps(node)).scope == "layer1"
     assert copy.deepcopy(PRIMITIVES["exp"]) is PRIMITIVES["exp"]
     blob = pickle.dumps(graph).replace(b"matmul", b"madmul")
     with pytest.raises(GraphError, match="no primitive 'madmul'"):

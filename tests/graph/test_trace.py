@@ -14,7 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import DifferentiationError, GraphError, TraceError
 from chainrule.graph.graph import check
-from chainrule.graph.trace import Recorder, Traced, apply, inline, label, recording
+from chainrule.graph.trace import Recorder, Traced, apply, inline, label, recording, scope
 from chainrule.graph.types import ArrayType
 from chainrule.primitives.elementwise import ADD
 
@@ -123,6 +123,48 @@ def test_inline_keeps_names() -> None:
     np.testing.assert_array_equal(outer(X), np.exp(2 * X) + 1)
     np.testing.assert_array_equal(cr.trace(lambda x: inline(inner, x)[0], X)(X), np.exp(X) + 1)
     np.testing.assert_array_equal(inline(inner, X)[0], np.exp(X) + 1)
+
+
+def test_scopes_nest_and_end() -> None:
+    def f(x: Any) -> Any:
+        with scope("outer"):
+            with scope("inner"):
+                y = np.exp(x)
+            y = np.sin(y)
+            with pytest.raises(ZeroDivisionError), scope("broken"):
+                _ = 1 / 0
+            y = np.cos(y)
+        return np.tanh(y)
+
+    graph = cr.trace(f, X)
+    assert [node.scope for node in graph.nodes] == ["", "outer/inner", "outer", "outer", ""]
+    with scope("nothing is being recorded"):
+        np.testing.assert_array_equal(f(X), graph(X))
+
+    def g(x: Any) -> Any:
+        with scope("twice"):
+            return inline(graph, x)[0] * 2.0
+
+    assert [node.scope for node in cr.trace(g, X).nodes if node.primitive.name != "input"] == [
+        "twice/outer/inner",
+        "twice/outer",
+        "twice/outer",
+        "twice",
+        "twice",
+        "twice",
+    ]
+
+
+def test_the_gradient_of_a_scope_is_a_scope() -> None:
+    def cost(w: Any, x: Any) -> Any:
+        with scope("layer1"):
+            h = np.tanh(x @ w)
+        with scope("cost"):
+            return np.sum(h**2)
+
+    graph = cr.trace(cr.grad(cost), np.ones(3), X)
+    scopes = list(dict.fromkeys(node.scope for node in graph.nodes if node.scope))
+    assert scopes == ["layer1", "gradient/cost", "gradient/layer1"]  # the cost itself is not returned
 
 
 def test_threads_record_apart() -> None:

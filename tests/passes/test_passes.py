@@ -17,7 +17,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph, check
 from chainrule.graph.interpret import walk
 from chainrule.graph.primitive import PRIMITIVES
-from chainrule.graph.trace import apply, label
+from chainrule.graph.trace import apply, label, scope
 from chainrule.graph.types import ArrayType
 from chainrule.passes import PIPELINE, fold, optimize, prune, share, simplify
 from chainrule.passes.rewrite import Rewriter
@@ -275,6 +275,25 @@ def test_names_stay() -> None:
     assert names == ["x", "activation"]
     after = optimize(cr.trace(lambda x: label(stop_gradient(np.exp(x)), "held"), X))
     assert [node.name for node in after.nodes] == ["x", "held"]
+
+
+def test_scopes_stay() -> None:
+    def f(x: Any) -> Any:
+        with scope("a"):
+            y = neg(neg(np.exp(x))) / 4.0
+        with scope("b"):
+            return np.sum(y) + np.sum(np.ones(3) * 2.0)
+
+    after = optimize(cr.trace(f, X))
+    assert {(node.primitive.name, node.scope) for node in after.nodes} == {
+        ("input", ""),
+        ("exp", "a"),
+        ("constant", "a"),
+        ("multiply", "a"),
+        ("sum", "b"),
+        ("constant", "b"),
+        ("add", "b"),
+    }
 
 
 def test_optimize_checks_at_entry() -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from chainrule.errors import DifferentiationError
 from chainrule.graph.graph import Node
 from chainrule.graph.primitive import NoDerivative, Primitive
-from chainrule.graph.trace import Recorder, Traced
+from chainrule.graph.trace import Recorder, Traced, join_scopes
 
 
 def backward(recorder: Recorder, outputs: Sequence[Traced], seeds: Sequence[Any], wrt: Sequence[Traced]) -> list[Any]:
@@ -59,6 +59,7 @@ def backward_all(
     path = _between(nodes, variables, [x.index for x in outputs])
     reached = variables.union(path)
     cotangents: dict[int, Any] = {}
+    outer = recorder.scope
     for output, seed in zip(outputs, seeds, strict=True):
         if seed is not None and output.index in reached:
             _accumulate(cotangents, output.index, seed)
@@ -67,6 +68,7 @@ def backward_all(
         if cotangent is None:
             continue
         node = nodes[position]
+        recorder.scope = join_scopes("gradient", node.scope)
         rule = _rule(node.primitive, node.primitive.reverse)
         out, inputs = Traced(recorder, position), [Traced(recorder, i) for i in node.inputs]
         for k, i in enumerate(node.inputs):
@@ -74,6 +76,7 @@ def backward_all(
                 share = rule(k, cotangent, out, *inputs, **node.params)
                 if share is not None:
                     _accumulate(cotangents, i, share)
+    recorder.scope = outer
     return cotangents
 
 

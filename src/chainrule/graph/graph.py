@@ -35,6 +35,9 @@ class Node:
     type : ArrayType
     name : str or None
         What the user called it.
+    scope : str
+        Which part of a larger whole it belongs to, such as ``"layer1"`` or ``"gradient/layer1"``: for people to find
+        their way, without a meaning to what runs.
     """
 
     primitive: Primitive
@@ -42,9 +45,10 @@ class Node:
     params: Mapping[str, Any]
     type: ArrayType
     name: str | None = None
+    scope: str = ""
 
     def __reduce__(self) -> Any:
-        return Node, (self.primitive, self.inputs, dict(self.params), self.type, self.name)
+        return Node, (self.primitive, self.inputs, dict(self.params), self.type, self.name, self.scope)
 
     @property
     def shape(self) -> tuple[int, ...]:

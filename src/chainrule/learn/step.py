@@ -18,7 +18,7 @@ import numpy as np
 from chainrule.calculus import grad
 from chainrule.errors import OptionError
 from chainrule.graph.graph import Graph
-from chainrule.graph.trace import label, trace
+from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.optimizers import FirstOrder, Optimizer
 from chainrule.learn.penalties import GroupL1, Penalty, ProximalPenalty, SmoothPenalty
@@ -115,22 +115,26 @@ def training_step(
 
         def mean_loss(pieces: dict[str, Any]) -> Any:
             raw = network.raw(pieces, x, state)
-            losses = label(one_per_row(per_row(raw, y), batch_size), "loss")
-            # where, not only *: padding rows may hold anything, and 0 · inf is not a number
-            sums[:] = [np.sum(np.where(w > 0.0, w * losses, 0.0))]
-            return label(sums[0] / rows, "objective")
+            with scope("cost"):
+                losses = label(one_per_row(per_row(raw, y), batch_size), "loss")
+                # where, not only *: padding rows may hold anything, and 0 · inf is not a number
+                sums[:] = [np.sum(np.where(w > 0.0, w * losses, 0.0))]
+                return label(sums[0] / rows, "objective")
 
         gradient = layout.flatten(grad(mean_loss)(layout.unflatten(theta)))
-        for p in penalties:
-            if isinstance(p, SmoothPenalty):
-                gradient = gradient + p.gradient(theta, where[p], h[p.key])
+        with scope("penalty"):
+            for p in penalties:
+                if isinstance(p, SmoothPenalty):
+                    gradient = gradient + p.gradient(theta, where[p], h[p.key])
         gradient = label(gradient, "gradient")
-        new, new_state, size = optimizer.update(
-            gradient, theta, _under(parts, "state."), _under(h, "optimizer."), t, mask
-        )
-        for p in penalties:
-            if isinstance(p, ProximalPenalty):
-                new = p.prox(new, size, where[p], h[p.key])
+        with scope("update"):
+            new, new_state, size = optimizer.update(
+                gradient, theta, _under(parts, "state."), _under(h, "optimizer."), t, mask
+            )
+            with scope("penalty"):
+                for p in penalties:
+                    if isinstance(p, ProximalPenalty):
+                        new = p.prox(new, size, where[p], h[p.key])
         updated = {"theta": label(new, "theta'"), "t": t}
         updated |= {f"state.{k}": v for k, v in new_state.items()}
         updated |= {f"buffer.{k}": state.updates.get(k, v) for k, v in buffers.items()}

@@ -18,7 +18,7 @@ from chainrule.errors import ChainruleError, ModelFileError, OptionError
 from chainrule.exchange.modelfile import read_model_file, write_model_file
 from chainrule.graph.graph import Graph
 from chainrule.graph.serial import graph_from_dict, graph_to_dict
-from chainrule.graph.trace import label, trace
+from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.blocks import BLOCKS, BlockRunner
 from chainrule.models.inputs import Inputs
@@ -210,7 +210,8 @@ def model_graph(network: Network, inputs: Inputs, member: Member, n_targets: int
 
     def model(theta: Any, buffers: Any, *columns: Any) -> Any:
         theta, buffers = theta.astype(np.float64), {k: v.astype(np.float64) for k, v in buffers.items()}
-        x = label(inputs.encode(columns), "x")
+        with scope("preprocessing"):
+            x = label(inputs.encode(columns), "x")
         layout = network.layout(inputs.n_features, n_targets)
         return network.raw(layout.unflatten(theta), x, Pass(training=False, buffers=buffers))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.errors import OptionError
 from chainrule.graph.graph import Graph
-from chainrule.graph.trace import label, trace
+from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
 from chainrule.networks.layers import Dense, Layer, Pass, layer_from_json
 from chainrule.networks.parameters import Layout, Piece
@@ -117,7 +117,8 @@ class Network:
     def raw(self, parameters: Mapping[str, Any], x: Any, state: Pass | None = None) -> Any:
         """Forward propagation: rows (n, n_inputs) to the raw outputs (n, n_raw). Traceable."""
         h = self.features(parameters, x, state)
-        return label(h @ parameters["output.weight"] + parameters["output.bias"], "raw")
+        with scope("output"):
+            return label(h @ parameters["output.weight"] + parameters["output.bias"], "raw")
 
     def features(self, parameters: Mapping[str, Any], x: Any, state: Pass | None = None) -> Any:
         """The last hidden layer φ(x), the learned features."""
@@ -129,7 +130,8 @@ class Network:
         values = [x]
         for name, layer in self._named_layers():
             own = {key.removeprefix(name + "."): v for key, v in parameters.items() if key.startswith(name + ".")}
-            values.append(label(layer.apply(own, values[-1], state, f"{name}."), name))
+            with scope(name):
+                values.append(label(layer.apply(own, values[-1], state, f"{name}."), name))
         return values
 
     def trace(self, n_inputs: int, n_rows: int = 1, n_targets: int = 1, dtype: Any = np.float64) -> Graph:

@@ -70,4 +70,4 @@ def _constant(node: Node, value: np.ndarray) -> Node:
         return node
     value = value.copy()
     value.setflags(write=False)
-    return Node(PRIMITIVES["constant"], (), {"value": value}, node.type, node.name)
+    return Node(PRIMITIVES["constant"], (), {"value": value}, node.type, node.name, node.scope)

@@ -126,7 +126,7 @@ def _divide_by_power_of_two(r: Rewriter, node: Node) -> Node | None:
         return None
     inverse = np.asarray(1.0 / value, value.dtype)
     inverse.setflags(write=False)
-    constant = r.add(Node(PRIMITIVES["constant"], (), {"value": inverse}, ArrayType((), value.dtype)))
+    constant = r.add(Node(PRIMITIVES["constant"], (), {"value": inverse}, ArrayType((), value.dtype), scope=node.scope))
     return _other(node, "multiply", (node.inputs[0], constant))
 
 
