@@ -228,8 +228,8 @@ def trace(f: Callable[..., Any], *args: Any, name: str | None = None) -> Graph:
     >>> import numpy as np, chainrule as cr
     >>> print(cr.trace(lambda x: np.sum(np.exp(x)), np.zeros(3), name="f"))
     f(x: float64[3]):
-      v1 = exp(x)                                # float64[3]
-      v2 = sum(v1, axis=(0,), keepdims=False)    # float64[]
+      v1 = exp(x)                              # float64[3]
+      v2 = sum(v1, axis=(0,), keepdims=False)  # float64[]
       return v2
     """
     leaves, tree = flatten(args)
@@ -307,7 +307,7 @@ def label(x: Any, name: str) -> Any:
 
 
 def inline(graph: Graph, *inputs: Any) -> list[Any]:
-    """Record a graph's nodes again, names and scopes too, on a flat list of inputs; without a traced one just run it."""
+    """Record a graph's nodes again, names and scopes too, on flat inputs; without a traced one just run it."""
     recorder = next((x.recorder for x in inputs if isinstance(x, Traced)), None)
     if recorder is None:
         return graph.run(*(graph.as_input(k, x) for k, x in enumerate(inputs)))
