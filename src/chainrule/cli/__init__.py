@@ -14,6 +14,7 @@ from cyclopts.exceptions import UnusedCliTokensError
 
 from chainrule import __version__
 from chainrule.cli.bench import bench
+from chainrule.cli.check import check
 from chainrule.cli.fit import fit
 from chainrule.cli.predict import predict
 from chainrule.cli.score import score
@@ -26,10 +27,9 @@ app = App(
     help_format="plaintext",
     default_parameter=Parameter(negative=""),
 )
-app.command(fit)
-app.command(predict)
-app.command(score)
-app.command(bench)
+COMMANDS = (fit, predict, score, check, bench)
+for command in COMMANDS:
+    app.command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,4 +78,4 @@ def _usage(error: CycloptsError) -> str:
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    return [f"{arguments[0]} "] if arguments and arguments[0] in ("fit", "predict", "score", "bench") else []
+    return [f"{arguments[0]} "] if arguments and arguments[0] in [c.__name__ for c in COMMANDS] else []
