@@ -33,6 +33,7 @@ _HOME = {
         ("FeedForwardClassifier", "FeedForwardRegressor", "LogisticRegression", "LinearRegression"), "estimators"
     ),
     "load": "estimators",
+    "summary": "models.summary",
     # errors
     **dict.fromkeys(
         (

@@ -18,6 +18,7 @@ from chainrule.cli.check import check
 from chainrule.cli.fit import fit
 from chainrule.cli.predict import predict
 from chainrule.cli.score import score
+from chainrule.cli.summary import summary
 from chainrule.errors import ChainruleError
 
 app = App(
@@ -27,7 +28,7 @@ app = App(
     help_format="plaintext",
     default_parameter=Parameter(negative=""),
 )
-COMMANDS = (fit, predict, score, check, bench)
+COMMANDS = (fit, predict, score, check, summary, bench)
 for command in COMMANDS:
     app.command(command)
 
