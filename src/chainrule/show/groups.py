@@ -1,0 +1,126 @@
+"""Parts of a graph that a picture can fold into one box each: layers, preprocessing, cost, penalty, update."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from chainrule.graph.graph import Graph
+from chainrule.graph.trace import join_scopes
+
+_GRADIENT = "gradient"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A part of a graph, which may have parts of its own.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"layer1"``.
+    path : str
+        Its name inside those of the groups around it, such as ``"gradient/layer1"``: unique.
+    nodes : tuple of int
+        Positions in ``graph.nodes`` of all nodes inside, rising, those of its children too.
+    children : tuple of Group
+    """
+
+    name: str
+    path: str
+    nodes: tuple[int, ...]
+    children: tuple[Group, ...] = ()
+
+    def walk(self) -> Iterator[Group]:
+        """The group itself and all inside, outermost first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def groups_of(graph: Graph) -> tuple[Group, ...]:
+    """Find the parts of a graph.
+
+    They are the scopes it was recorded in (`chainrule.graph.trace.scope`): networks record their layers, models the
+    preprocessing, training steps cost, gradient, penalty and update. What no scope claims but one alone reads belongs
+    to it too: the slice of θ that is a layer's weights, a parameter named after the layer. A graph without scopes (such
+    as one from a file) falls into its named values, each with what was computed for it alone.
+
+    Returns
+    -------
+    tuple of Group
+        Outermost ones, in the order of their first nodes; each has two nodes or more. Empty where nothing folds.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> graph = cr.Network([cr.Dense(3)], output=cr.Gaussian()).trace(n_inputs=2)
+    >>> [(group.name, len(group.nodes)) for group in groups_of(graph)]
+    [('layer1', 6), ('output', 4)]
+    """
+    paths = [node.scope if node.primitive.name != "input" else "" for node in graph.nodes]
+    if any(paths):
+        _adopt(graph, paths)
+    else:
+        paths = _named_values(graph)
+    return _tree("", paths, range(len(paths)))
+
+
+def _adopt(graph: Graph, paths: list[str]) -> None:
+    """Let nodes without a scope join the one that reads them."""
+    outputs = set(graph.outputs)
+    for position in reversed(range(len(paths))):
+        if paths[position] or position in outputs:
+            continue
+        readers = [paths[user] for user in graph.users[position]]
+        forward = [path for path in readers if not path.startswith(_GRADIENT)]
+        path = _shared(forward or readers)  # the gradient reads everything again
+        if graph.nodes[position].primitive.name == "input" and not _named_after(graph, position, path):
+            continue
+        paths[position] = path
+
+
+def _shared(paths: Sequence[str]) -> str:
+    """The innermost group that all are in."""
+    same = takewhile(lambda parts: len(set(parts)) == 1, zip(*[path.split("/") for path in paths], strict=False))
+    return join_scopes(*[parts[0] for parts in same])
+
+
+def _named_after(graph: Graph, position: int, path: str) -> bool:
+    """Whether an input is a group's parameter, such as ``layer1.weight`` of ``layer1``."""
+    name = re.escape(path.rsplit("/", 1)[-1])
+    return bool(name) and re.search(rf"\b{name}\.", graph.nodes[position].name or "") is not None
+
+
+def _named_values(graph: Graph) -> list[str]:
+    """For each node the named value it was computed for alone, itself included; empty for inputs."""
+    paths = [""] * len(graph.nodes)
+    for position in reversed(range(len(paths))):
+        node, readers = graph.nodes[position], {paths[user] for user in graph.users[position]}
+        if node.primitive.name == "input":
+            continue
+        if node.name and node.primitive.name != "constant":
+            paths[position] = graph.node_names[position].replace("/", "∕")  # a slash in a name is no nesting
+        elif len(readers) == 1 and position not in graph.outputs:
+            paths[position] = readers.pop()
+    return paths
+
+
+def _tree(outer: str, paths: Sequence[str], positions: Sequence[int]) -> tuple[Group, ...]:
+    """The groups right inside one, from the paths of its nodes."""
+    depth = len(outer.split("/")) if outer else 0
+    inside: dict[str, list[int]] = {}
+    for position in positions:
+        parts = paths[position].split("/") if paths[position] else []
+        if len(parts) > depth:
+            inside.setdefault("/".join(parts[: depth + 1]), []).append(position)
+    groups = []
+    for path, nodes in inside.items():
+        children = _tree(path, paths, nodes)
+        while len(children) == 1 and len(children[0].nodes) == len(nodes):  # two boxes for the same
+            children = children[0].children
+        if len(nodes) > 1:
+            groups.append(Group(path.rsplit("/", 1)[-1], path, tuple(nodes), children))
+    return tuple(groups)
