@@ -98,11 +98,11 @@ def test_without_llvm_training_goes_on_with_one_warning():
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    for seed in range(2):\n"
-        "        cr.FeedForwardRegressor((4,), max_iter=2).fit(np.eye(4), np.arange(4.0))\n"
+        "        cr.FeedForwardRegressor((4,), max_iter=2).fit(np.eye(4), np.arange(4.0)).predict(np.eye(4))\n"
         "print([str(w.message) for w in caught if 'native' in str(w.message)])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.count("training runs on NumPy, more slowly") == 1
+    assert done.stdout.count("chainrule runs on NumPy, more slowly") == 1
 
 
 def test_an_unknown_executor_is_refused():

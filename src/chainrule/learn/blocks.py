@@ -1,57 +1,124 @@
-"""Run a graph over any number of rows in blocks of a few fixed sizes, so that few graphs serve all tables."""
+"""Run a graph over any number of rows, in blocks of one size: native code where it runs, NumPy elsewhere.
+
+A row's results must not depend on the rows beside it, to the last bit. The order in which a matrix product adds up
+depends on its sizes; so there is one size of block for all tables, single rows included, and what is missing to a whole
+block is filled up with copies of a row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.graph.graph import Graph
-from chainrule.learn.loop import gather
+from chainrule.errors import CompileError
+from chainrule.graph.graph import Graph, Node
+from chainrule.graph.primitive import PRIMITIVES
+from chainrule.graph.tree import flatten
+from chainrule.learn.executors import Executor, native_runs
 
-#: rows per block; a table is cut into large blocks, and the rest runs padded in the smallest that holds it
-BLOCKS = (1, 32, 1024)
+#: rows per block
+BLOCK = 32
+
+
+class RowsRunner(Protocol):
+    """Runs a graph of a block of rows over tables: (what is the same for all blocks, arrays of rows) -> outputs."""
+
+    def __call__(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> list[np.ndarray]: ...
 
 
 class BlockRunner:
-    """Runs a graph whose last inputs are rows.
+    """Runs a graph of `BLOCK` rows over tables of any length.
+
+    Graphs that differ in the numbers of their floating-point constants only, such as those of models of the same
+    architecture, share their code.
 
     Parameters
     ----------
-    graph_of : callable
-        ``graph_of(n_rows) -> Graph``; called once per block size.
+    graph : Graph
+        Inputs: ``n_fixed`` arrays that are the same for all rows (parameters), then arrays of `BLOCK` rows. Outputs:
+        arrays of `BLOCK` rows, each row computed from its own alone.
+    n_fixed : int
+    executor : {"auto", "native", "numpy"}
+        See `chainrule.learn.executors`.
     """
 
-    def __init__(self, graph_of: Callable[[int], Graph]) -> None:
-        self._graph_of = graph_of
-        self._graphs: dict[int, Graph] = {}
+    def __init__(self, graph: Graph, n_fixed: int, executor: Executor = "auto") -> None:
+        general, self._constants = constants_as_inputs(graph, n_fixed)
+        native = executor == "native" or (executor == "auto" and native_runs())
+        self._run = rows_runner(_Described.of(general), n_fixed + len(self._constants), native, executor == "native")
 
-    def graph(self, size: int) -> Graph:
-        """The graph of blocks of so many rows."""
-        if size not in self._graphs:
-            self._graphs[size] = self._graph_of(size)
-        return self._graphs[size]
+    def __call__(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The graph's outputs for all rows."""
+        return self._run([*fixed, *self._constants], rows)
 
-    def _blocks(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> Any:
-        n = len(rows[0])
-        start = 0
-        while start < n:
-            left = n - start
-            size = BLOCKS[-1] if left >= BLOCKS[-1] else next(b for b in BLOCKS if b >= left)
-            stop = min(start + size, n)
-            if stop - start == size:
-                blocks = [a[start:stop] for a in rows]
-            else:
-                blocks = [gather(a, np.arange(start, stop), size) for a in rows]
-            yield stop - start, self.graph(size).run(*fixed, *blocks)
-            start = stop
 
-    def rows(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> np.ndarray:
-        """Join the graph's only output, which has one row per input row."""
-        parts = [outputs[0][:count] for count, outputs in self._blocks(fixed, rows)]
+@dataclass(frozen=True)
+class NumpyRows:
+    """`RowsRunner` on the NumPy executor."""
+
+    graph: Graph
+
+    def __call__(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
+        parts = list(self._blocks(fixed, rows))
         if not parts:
-            graph = self.graph(BLOCKS[0])
-            kind = graph.nodes[graph.outputs[0]].type
-            return np.zeros((0, *kind.shape[1:]), kind.dtype)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+            types = [self.graph.nodes[i].type for i in self.graph.outputs]
+            return [np.zeros((0, *t.shape[1:]), t.dtype) for t in types]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+    def _blocks(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        n = len(rows[0])
+        for start in range(0, n, BLOCK):
+            count = min(BLOCK, n - start)
+            chosen = np.minimum(np.arange(start, start + BLOCK), n - 1)
+            outputs = self.graph.run(*fixed, *(np.ascontiguousarray(a[chosen]) for a in rows))
+            yield [a[:count] for a in outputs]
+
+
+def constants_as_inputs(graph: Graph, n_fixed: int) -> tuple[Graph, list[np.ndarray]]:
+    """The graph with its floating-point arrays as further inputs, behind the first ``n_fixed``; and these arrays."""
+    nodes, places, values = list(graph.nodes), [], []
+    for position, node in enumerate(graph.nodes):
+        if node.primitive.name == "constant" and node.shape and node.dtype.kind == "f":
+            nodes[position] = Node(PRIMITIVES["input"], (), {"type": node.type}, node.type)
+            places.append(position)
+            values.append(np.ascontiguousarray(node.params["value"]))
+    inputs = (*graph.inputs[:n_fixed], *places, *graph.inputs[n_fixed:])
+    tree = flatten((0,) * len(inputs))[1]
+    return replace(graph, nodes=tuple(nodes), inputs=inputs, input_tree=tree), values
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A graph that is equal to others of the same description: all that a graph computes, in words."""
+
+    words: str
+    graph: Graph = field(compare=False)
+
+    @staticmethod
+    def of(graph: Graph) -> _Described:
+        nodes = [
+            (n.primitive.name, n.inputs, n.type, n.params["value"].tobytes())
+            if n.primitive.name == "constant"
+            else (n.primitive.name, n.inputs, n.type, sorted(n.params.items()))
+            for n in graph.nodes
+        ]
+        return _Described(repr((nodes, graph.inputs, graph.outputs)), graph)
+
+
+@lru_cache(maxsize=64)
+def rows_runner(described: _Described, n_fixed: int, native: bool, must: bool) -> RowsRunner:
+    """The runner of a graph, made once for all graphs of the same description."""
+    if native:
+        from chainrule.native.compile import shared_cache
+        from chainrule.native.rows import compile_rows
+
+        try:
+            return compile_rows(described.graph, n_fixed, cache=shared_cache())
+        except CompileError:
+            if must:
+                raise
+    return NumpyRows(described.graph)

@@ -1,4 +1,4 @@
-"""Which executor runs the epochs: native code where this machine can run it, NumPy everywhere else.
+"""Which executor runs epochs and predictions: native code where this machine can run it, NumPy everywhere else.
 
 Both give the same numbers to rounding; each gives the same bits every time. So the choice depends on the machine
 alone, never on the data or on what happens to be cached.
@@ -60,5 +60,5 @@ def native_runs() -> bool:
     except ImportError as error:
         reason = str(error)
     if reason is not None:
-        warnings.warn(f"training runs on NumPy, more slowly: native code is not available ({reason})", stacklevel=2)
+        warnings.warn(f"chainrule runs on NumPy, more slowly: native code is not available ({reason})", stacklevel=2)
     return reason is None

@@ -168,16 +168,14 @@ def finish(
 
 def raw_outputs(training: Training, x: np.ndarray) -> np.ndarray:
     """Raw outputs of a trained network for encoded rows."""
-    from chainrule.learn.blocks import BlockRunner
+    from chainrule.learn.blocks import BLOCK, BlockRunner
     from chainrule.learn.step import prediction_graph
 
-    runner = BlockRunner(
-        lambda n: prediction_graph(
-            training.network, training.n_inputs, training.n_targets, n, dtype=training.options.dtype
-        )
+    graph = prediction_graph(
+        training.network, training.n_inputs, training.n_targets, BLOCK, dtype=training.options.dtype
     )
     with np.errstate(all="ignore"):
-        return runner.rows([training.theta, *training.buffers.values()], [x])
+        return BlockRunner(graph, len(graph.inputs) - 1)([training.theta, *training.buffers.values()], [x])[0]
 
 
 def split_rows(n_rows: int, fraction: float, seed: int, strata: np.ndarray | None = None) -> tuple[Any, Any]:

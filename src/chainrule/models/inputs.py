@@ -68,9 +68,9 @@ class Inputs:
             return [np.ascontiguousarray(table, np.float64)]
         return [self.encoder.to_matrix(frame_from_any(table))]
 
-    def encode(self, arrays: Sequence[Any]) -> Any:
+    def encode(self, arrays: Sequence[Any], dtype: Any = FLOAT64) -> Any:
         """Network inputs (n_rows, n_features). Traceable."""
-        return self.encoder.encode_matrix(arrays[0])
+        return self.encoder.encode_matrix(arrays[0], dtype)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

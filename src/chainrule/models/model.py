@@ -1,7 +1,7 @@
 """A fitted model: input encoding, network, parameters of every member, output distribution and target scaling, as data.
 
-The path from raw columns to raw outputs is one graph per block size, preprocessing included. A saved model holds these
-graphs; a loaded one runs them and needs no code of the user's.
+The path from raw columns to raw outputs is one graph, preprocessing included. A saved model holds it; a loaded one runs
+it and needs no code of the user's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.serial import graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
-from chainrule.learn.blocks import BLOCKS, BlockRunner
+from chainrule.learn.blocks import BLOCK, BlockRunner
 from chainrule.models.inputs import Inputs
 from chainrule.networks import Network, Pass
 from chainrule.outputs import Distribution, Output, mixture_of, output_from_json
@@ -85,12 +85,12 @@ class Model:
 
     @cached_property
     def _runner(self) -> BlockRunner:
-        return BlockRunner(self.graph)
+        return BlockRunner(self.graph(BLOCK), 1 + len(self.members[0].buffers))
 
     def raw(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Raw outputs of each member, (n_rows, n_raw) each, for the arrays of `Inputs.arrays`."""
         with np.errstate(all="ignore"):
-            return [self._runner.rows([m.theta, *m.buffers.values()], columns) for m in self.members]
+            return [self._runner([m.theta, *m.buffers.values()], columns)[0] for m in self.members]
 
     def distribution(self, columns: Sequence[np.ndarray]) -> Distribution:
         """The predictive distribution of each row, in the target's own units; members are mixed with equal weights."""
@@ -116,12 +116,8 @@ class Model:
         OptionError
             If the place cannot be written to, or the output is a class of one's own, which a file cannot describe.
         """
-        graphs: dict[str, Any] = {}
-        tensors: dict[str, np.ndarray] = {}
-        for size in BLOCKS:
-            description, constants = graph_to_dict(self.graph(size))
-            graphs[str(size)] = description
-            tensors |= {f"graph{size}.{k}": value for k, value in enumerate(constants)}
+        graph, constants = graph_to_dict(self.graph(BLOCK))
+        tensors = {f"graph{BLOCK}.{k}": value for k, value in enumerate(constants)}
         for k, member in enumerate(self.members):
             tensors[f"member{k}.theta"] = member.theta
             tensors |= {f"member{k}.buffer.{name}": value for name, value in member.buffers.items()}
@@ -132,7 +128,7 @@ class Model:
             "network": _describe(self.network),
             "n_members": len(self.members),
             "buffers": list(self.members[0].buffers),
-            "graphs": graphs,
+            "graphs": {str(BLOCK): graph},
             "facts": self.facts,
         }
         write_model_file(path, description, tensors)
@@ -185,11 +181,10 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 
 def _check_fit(model: Model) -> None:
-    """Every stored graph must take what the members, the inputs and the output say."""
-    for size in BLOCKS:
-        if size not in model.stored_graphs:
-            raise ModelFileError(f"there is no graph for blocks of {size} rows")
-        graph = model.stored_graphs[size]
+    """The stored graphs must take what the members, the inputs and the output say."""
+    if BLOCK not in model.stored_graphs:
+        raise ModelFileError(f"there is no graph for blocks of {BLOCK} rows")
+    for size, graph in model.stored_graphs.items():
         given = [graph.nodes[i].type for i in graph.inputs]
         wanted = model.inputs.types(size)
         for member in model.members:
@@ -204,14 +199,12 @@ def _check_fit(model: Model) -> None:
 def model_graph(network: Network, inputs: Inputs, member: Member, n_targets: int, n_rows: int) -> Graph:
     """The graph ``(theta, buffers, *columns) -> raw`` of so many rows, encoding included.
 
-    It computes in float64 whatever the network was trained in, so that a row's prediction does not depend on which
-    rows are predicted with it.
+    It computes in the parameters' dtype, as training did.
     """
 
     def model(theta: Any, buffers: Any, *columns: Any) -> Any:
-        theta, buffers = theta.astype(np.float64), {k: v.astype(np.float64) for k, v in buffers.items()}
         with scope("preprocessing"):
-            x = label(inputs.encode(columns), "x")
+            x = label(inputs.encode(columns, member.theta.dtype), "x")
         layout = network.layout(inputs.n_features, n_targets)
         return network.raw(layout.unflatten(theta), x, Pass(training=False, buffers=buffers))
 

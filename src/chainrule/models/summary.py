@@ -10,14 +10,15 @@ import numpy as np
 
 from chainrule.errors import CompileError, OptionError
 from chainrule.graph.graph import Graph
+from chainrule.learn.blocks import BLOCK
 from chainrule.learn.executors import native_runs
 from chainrule.learn.optimizers import Adam
 from chainrule.learn.step import training_step
 from chainrule.models.model import Model, model_graph
 from chainrule.networks import Network
 
-#: rows of a training step, rows of a block of predictions, and how often each is run to measure its time
-BATCH, BLOCK, REPEATS = 64, 1024, 30
+#: rows of a training step, and how often it and a block of predictions are run to measure their time
+BATCH, REPEATS = 64, 30
 
 
 @dataclass(frozen=True)

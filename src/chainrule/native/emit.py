@@ -3,8 +3,8 @@
 ``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants; see `Slots`.
 ``int32 epoch(int64 member, int64 members, void **table, void *arena, int64 batches, void *barrier)``: run once per
 batch, by one thread or by a team of them that call it together.
-``int32 blocks(int64 member, int64 members, void **table, void *arena, int64 rows)``: run for every block of rows, each
-member of a team for a share of the blocks, in an arena of its own.
+``int32 blocks(void **table, void *arena, int64 rows, int64 *next)``: run for every block of rows that nobody has taken
+yet: ``next`` counts those taken, so threads that call it together, each with an arena of its own, share the blocks.
 
 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a negative
 one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a step by its
@@ -41,16 +41,20 @@ RUN, EPOCH, BLOCKS, LIBRARY = "run", "epoch", "blocks", "library"
 
 
 def emit_blocks(
-    program: Program, memory: MemoryPlan, plans: Mapping[int, ProductPlan], target: Target, block: int
+    program: Program,
+    memory: MemoryPlan,
+    plans: Mapping[int, ProductPlan],
+    target: Target,
+    block: int,
+    at_once: int = 1,
 ) -> ir.Module:
-    """The module of a program with the function ``blocks``."""
+    """The module of a program with the function ``blocks``, which takes ``at_once`` of them at a time."""
     emitter = _Emitter(program, memory, plans, target, ALONE)
-    types = [code.INDEX, code.INDEX, code.POINTER, code.POINTER, code.INDEX]
+    types = [code.POINTER, code.POINTER, code.INDEX, code.POINTER]
     function = ir.Function(emitter.module, ir.FunctionType(_I32, types), BLOCKS)
-    member, members, table, arena, rows = function.args
+    table, arena, rows, counter = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    own = code.address(builder, arena, code.multiply(builder, member, memory.bytes), _BYTE)
-    emitter.begin(builder, table, own, emitter.slot(builder, table, "status"))
+    emitter.begin(builder, table, arena, emitter.slot(builder, table, "status"))
     tables = {
         b: (emitter.addresses[b], buffer.size // block, storage_type(buffer.dtype))
         for b, buffer in enumerate(program.buffers)
@@ -63,7 +67,14 @@ def emit_blocks(
             builder.store(address, code.address(builder, emitter.table, k, code.POINTER))
     last = builder.sub(rows, code.index(block))
     count = builder.udiv(builder.add(rows, code.index(block - 1)), code.index(block))
-    low, high = (builder.udiv(builder.mul(count, builder.add(member, code.index(k))), members) for k in range(2))
+    take, work, done = (function.append_basic_block(name) for name in ("take", "work", "done"))
+    builder.branch(take)
+    builder.position_at_end(take)
+    low = builder.atomic_rmw("add", counter, code.index(at_once), "monotonic")
+    builder.cbranch(builder.icmp_signed("<", low, count), work, done)
+    builder.position_at_end(work)
+    high = builder.add(low, code.index(at_once))
+    high = builder.select(builder.icmp_signed("<", high, count), high, count)
     with code.loop(builder, low, high, 1, "block") as number:
         wanted = code.multiply(builder, number, block)
         start = builder.select(builder.icmp_signed("<", wanted, last), wanted, last)
@@ -73,6 +84,8 @@ def emit_blocks(
                 place = emitter.slots[program.buffers[b].role] + program.buffers[b].number
                 builder.store(emitter.addresses[b], code.address(builder, emitter.table, place, code.POINTER))
         emitter.steps()
+    builder.branch(take)
+    builder.position_at_end(done)
     builder.ret(builder.load(emitter.status, typ=_I32))
     return emitter.module
 

@@ -1,7 +1,9 @@
 """A graph over a table of any length, block by block in one native call: predictions, scores, residuals.
 
 The graph is that of a block of rows. Blocks are read and written where they lie in the table; nothing is copied. The
-last block starts early enough to be a whole one, so some rows may be computed twice, with the same bits.
+last block starts early enough to be a whole one, so some rows may be computed twice, with the same bits; a table
+shorter than a block is filled up with copies of its first row. As every block is computed by the same code, the bits of
+a row's results depend neither on the other rows nor on the number of threads.
 """
 
 from __future__ import annotations
@@ -29,9 +31,10 @@ from chainrule.native.steps import Program
 from chainrule.native.target import Target
 from chainrule.native.team import estimated_seconds
 from chainrule.native.terms import to_terms
-from chainrule.native.threads import available_cores, run_team
+from chainrule.native.threads import available_cores, run_helped
 
-_SHORTEST_SHARE = 1e-3  # seconds of work for which another thread is started
+_SHORTEST_SHARE = 40e-6  # seconds of work for which another thread is called to help: that takes some 20 µs
+_AT_ONCE = 5e-6  # seconds of work that a thread takes at a time
 
 
 def compile_rows(
@@ -67,7 +70,7 @@ def compile_rows(
 
 
 class NativeRows:
-    """Runs a graph over tables of at least ``block`` rows. Safe to call from several threads at once.
+    """Runs a graph over tables. Safe to call from several threads at once.
 
     Attributes
     ----------
@@ -87,8 +90,8 @@ class NativeRows:
         threads: int | None = None,
     ) -> None:
         self.graph, self.n_fixed = graph, n_fixed
-        self._types = [graph.nodes[i].type for i in graph.inputs]
-        self._outputs = [graph.nodes[i].type for i in graph.outputs]
+        self._types = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.inputs]
+        self._outputs = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.outputs]
         self.block = _block_of(graph, n_fixed)
         self.program = _by_rows(fuse(fuse_epilogues(lower(to_terms(graph)))), n_fixed)
         plans = product_plans(self.program, target)
@@ -96,9 +99,10 @@ class NativeRows:
         self._seconds = estimated_seconds(self.program, plans, target)
         self._most = available_cores() if threads is None else threads
         self._library = Library(self.program, self.memory)
+        at_once = max(1, int(_AT_ONCE / self._seconds))
         unit = Unit(
-            lambda: emit_blocks(self.program, self.memory, plans, target, self.block),
-            key=self.program.key(self.memory, plans, BLOCKS, self.block),
+            lambda: emit_blocks(self.program, self.memory, plans, target, self.block, at_once),
+            key=self.program.key(self.memory, plans, BLOCKS, self.block, at_once),
             level=0,
             name=f"{graph.name} by rows",
         )
@@ -106,8 +110,10 @@ class NativeRows:
             unit, [BLOCKS], target=target, cache=cache, symbols={LIBRARY: self._library.address}
         )
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._function = self.executable.function(BLOCKS, ctypes.c_int32, number, number, pointer, pointer, number)
+        self._function = self.executable.function(BLOCKS, ctypes.c_int32, pointer, pointer, number, pointer)
         self._slots = Slots.of(self.program)
+        counts = (("input", n_fixed), ("data", len(graph.inputs) - n_fixed), ("output", len(graph.outputs)))
+        self._places = [self._slots[role] + k for role, count in counts for k in range(count)]
         self._frames: deque[Frame] = deque()
 
     def __call__(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -117,7 +123,7 @@ class NativeRows:
         ----------
         fixed : sequence of arrays
         rows : sequence of arrays
-            Of equal length along the first axis, at least one block.
+            Of equal length along the first axis.
 
         Returns
         -------
@@ -125,38 +131,59 @@ class NativeRows:
             The graph's outputs for all rows.
         """
         n = len(rows[0])
-        if n < self.block:
-            raise GraphError(f"{self.graph.name}: a table needs at least one block of {self.block} rows, got {n}")
-        given = [*fixed, *rows]
-        if len(given) != len(self._types):
-            raise GraphError(f"{self.graph.name} takes {len(self._types)} inputs, got {len(given)}")
-        names = self.graph.node_names
-        arrays = []
-        for k, (value, type_) in enumerate(zip(given, self._types, strict=True)):
-            shape = type_.shape if k < self.n_fixed else (n, *type_.shape[1:])
-            arrays.append(as_array(value, type_.dtype, shape, self.graph.name, names, self.graph.inputs[k]))
-        outputs = [np.empty((n, *t.shape[1:]), t.dtype) for t in self._outputs]
-        members = max(1, min(self._most, int(self._seconds * (n / self.block) / _SHORTEST_SHARE)))
-        frame = self._frames.pop() if members == 1 and self._frames else self._frame(members)
+        types, start = self._types, self.n_fixed
+        if start + len(rows) != len(types) or len(fixed) != start:
+            raise GraphError(f"{self.graph.name} takes {len(types)} inputs, got {len(fixed) + len(rows)}")
+        graph, positions = self.graph, self.graph.inputs
+        names = graph.node_names
+        arrays = [
+            as_array(value, dtype, shape, graph.name, names, positions[k])
+            for k, (value, (dtype, shape)) in enumerate(zip(fixed, types, strict=False))
+        ]
+        for k, (value, (dtype, shape)) in enumerate(zip(rows, types[start:], strict=True), start):
+            arrays.append(as_array(value, dtype, (n, *shape[1:]), graph.name, names, positions[k]))
+        length = max(n, self.block)
+        if not n:
+            return [np.empty((0, *shape[1:]), dtype) for dtype, shape in self._outputs]
+        if n < length:
+            arrays[start:] = [_filled(array, length) for array in arrays[start:]]
+        outputs = [np.empty((length, *shape[1:]), dtype) for dtype, shape in self._outputs]
+        helpers = min(self._most, int(self._seconds * (length / self.block) / _SHORTEST_SHARE)) - 1
+        frame = self._frames.pop() if helpers < 1 and self._frames else self._frame(max(helpers, 0) + 1)
         table = frame.table
-        for k, array in enumerate(arrays):
-            slot = self._slots["input"] + k if k < self.n_fixed else self._slots["data"] + k - self.n_fixed
-            table[slot] = address_of(array)
-        for k, array in enumerate(outputs):
-            table[self._slots["output"] + k] = address_of(array)
-        run_team(self._function, members, (frame.table_address, frame.arena_address, n))
-        status = frame.take_status()
-        if members == 1:
+        for place, array in zip(self._places, [*arrays, *outputs], strict=True):
+            table[place] = address_of(array)
+        taken = ctypes.c_int64(0)
+        counter = ctypes.addressof(taken)
+        if helpers < 1:
+            self._function(frame.table_address, frame.arena_address, length, counter)
+            status = frame.take_status()
             self._frames.append(frame)
+        else:
+            each = self.memory.bytes
+
+            def work(member: int) -> None:
+                self._function(frame.table_address, frame.arena_address + member * each, length, counter)
+
+            run_helped(work, helpers)
+            status = frame.take_status()
         if status:
             raise self._library.error(self.graph, status)
-        return outputs
+        return outputs if n == length else [array[:n] for array in outputs]
 
     def _frame(self, members: int) -> Frame:
         return Frame(self._slots, self.memory, self.program.constants, members)
 
     def __str__(self) -> str:
         return f"{self.program}\n{self.memory}"
+
+
+def _filled(array: np.ndarray, length: int) -> np.ndarray:
+    """The rows, and copies of the first one behind them."""
+    whole = np.empty((length, *array.shape[1:]), array.dtype)
+    whole[: len(array)] = array
+    whole[len(array) :] = array[0]
+    return whole
 
 
 def _block_of(graph: Graph, n_fixed: int) -> int:

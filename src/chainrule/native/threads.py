@@ -13,6 +13,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache as memoize
 from typing import Any
 
 from llvmlite import ir
@@ -130,6 +132,39 @@ def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any
             thread.join()
     if errors:
         raise errors[0]
+
+
+def run_helped(work: Callable[[int], Any], helpers: int) -> None:
+    """Call ``work(0)`` here, and ``work(1)``, … on helping threads, those that get to it before this one is done.
+
+    For work that whoever is there takes piece by piece. Unlike a team's members, helpers need not come: a busy machine
+    costs nothing. They wait for work between calls, which is why calling them costs half of starting a thread.
+
+    Raises
+    ------
+    BaseException
+        What a call raised, once all are done.
+    """
+    try:
+        calls = [_helpers().submit(work, number + 1) for number in range(helpers)]
+    except RuntimeError:  # the interpreter is shutting down, or the system refuses another thread
+        calls = []
+    try:
+        work(0)
+    finally:
+        errors = [call.exception() for call in calls if not call.cancel()]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+@memoize
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, available_cores() - 1), "chainrule helper")
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
 
 
 def barrier_memory() -> ctypes.Array[ctypes.c_char]:

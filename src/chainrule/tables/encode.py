@@ -190,12 +190,14 @@ class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
         """
         return self.encode_matrix(np.stack([columns[name] for name in self.columns], axis=1))
 
-    def encode_matrix(self, raw: Any) -> Any:
+    def encode_matrix(self, raw: Any, dtype: Any = np.float64) -> Any:
         """Network inputs from the raw matrix (see `to_matrix`). Traceable.
 
         Parameters
         ----------
         raw : array of shape (n_rows, n_columns), float64
+        dtype : float32 or float64
+            Of the result. Raw numbers are centred and scaled in float64 all the same.
 
         Returns
         -------
@@ -204,23 +206,23 @@ class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
         plan = self._plan
         blocks = []
         if len(plan.numeric):
-            blocks.append(self._scaled(_take(raw, plan.numeric), plan))
+            blocks.append(self._scaled(_take(raw, plan.numeric), plan, dtype))
         if len(plan.boolean):
             values = _take(raw, plan.boolean)
-            blocks.append((values == 1.0).astype(np.float64) - (values == 0.0).astype(np.float64))
+            blocks.append((values == 1.0).astype(dtype) - (values == 0.0).astype(dtype))
         if len(plan.category_columns):
             values = _take(raw, plan.category_columns)
-            blocks.append((values == plan.category_codes).astype(np.float64))
+            blocks.append((values == plan.category_codes).astype(dtype))
         if len(plan.missing):
-            blocks.append(np.isnan(_take(raw, plan.missing)).astype(np.float64))
+            blocks.append(np.isnan(_take(raw, plan.missing)).astype(dtype))
         together = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
         return _take(together, plan.order)
 
-    def _scaled(self, x: Any, plan: _Plan) -> Any:
+    def _scaled(self, x: Any, plan: _Plan, dtype: Any) -> Any:
         low = np.maximum(plan.center - REACH * plan.scale, -FARTHEST)
         high = np.minimum(plan.center + REACH * plan.scale, FARTHEST)
         filled = np.where(np.isnan(x), plan.center, x)
-        z = (np.clip(filled, low, high) - plan.center) / plan.scale
+        z = ((np.clip(filled, low, high) - plan.center) / plan.scale).astype(dtype)
         return z if self.bend is None else self.bend * np.arcsinh(z / self.bend)
 
     @cached_property
