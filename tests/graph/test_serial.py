@@ -18,8 +18,9 @@ from chainrule.errors import GraphError
 from chainrule.graph import serial
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import PRIMITIVES
-from chainrule.graph.serial import graph_from_dict, graph_to_dict
+from chainrule.graph.serial import Cost, cost, graph_from_dict, graph_to_dict
 from chainrule.graph.trace import apply
+from chainrule.graph.types import ArrayType
 from golden import graphs
 
 GRAPHS = graphs()
@@ -206,6 +207,42 @@ def test_deep_and_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial, "MAX_NODES", 4)
     with pytest.raises(GraphError, match="the graph has 5 nodes; 4 are allowed"):
         graph_from_dict(record, constants)
+
+
+# -- what a graph may cost
+
+
+def test_cost_counts_what_is_computed() -> None:
+    def f(x: Any, w: Any) -> Any:
+        return np.sum(np.exp(x @ w.T), axis=1)
+
+    found = cost(cr.trace(f, np.ones((4, 3)), np.ones((5, 3))))
+    assert found.nodes == 6
+    assert found.elements == 12 + 15 + 15 + 20 + 20 + 4
+    assert found.operations == (12 + 15) + 15 + (20 + 12 + 15 + 20 * 3) + 40 + 24
+
+
+def test_cost_of_solving_is_cubic() -> None:
+    costs = [cost(cr.trace(np.linalg.inv, np.eye(n))).operations for n in (10, 100)]
+    assert costs[1] > 900 * costs[0]
+
+
+@pytest.mark.parametrize("what", ["nodes", "elements", "operations"])
+def test_more_than_is_allowed_is_refused(what: str) -> None:
+    record, constants = fresh()
+    own = cost(graph_from_dict(record, constants))
+    assert graph_from_dict(record, constants, own) is not None
+    number = getattr(own, what)
+    with pytest.raises(GraphError, match=f"the graph has {number} {what}; {number - 1} are allowed"):
+        graph_from_dict(record, constants, Cost(**{**vars(own), what: number - 1}))
+
+
+def test_a_small_record_of_a_huge_graph_is_refused_before_it_is_run() -> None:
+    graph = cr.trace(lambda x: np.exp(np.broadcast_to(x, (2**27,)))[:2], ArrayType((1,), np.dtype(np.float64)))
+    record, constants = graph_to_dict(graph)
+    assert len(json.dumps(record)) < 1000
+    with pytest.raises(GraphError, match=r"elements; 1000000 are allowed"):
+        graph_from_dict(record, constants, Cost(100, 1_000_000, 2**60))
 
 
 # -- mutations: GraphError, or a graph that is the same or runs as well

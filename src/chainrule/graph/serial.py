@@ -10,13 +10,15 @@ The data are dicts, lists, strings, numbers and None, which JSON can hold; array
 
 The k-th constant node holds the k-th array. A tree is ``"*"`` for a leaf, ``null`` for None, and ``{"tuple": [...]}``,
 ``{"list": [...]}`` or ``{"dict": [[key, tree], ...]}``; named tuples become tuples. Reading believes nothing: sizes are
-bounded, every param has its type, and every node's type is what its shape rule says.
+bounded, every param has its type, and every node's type is what its shape rule says. What a graph costs to run is
+counted before it is run, and may be bounded by a `Cost`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 import numpy as np
@@ -31,6 +33,51 @@ from chainrule.graph.types import DTYPES, ArrayType
 MAX_NODES, MAX_NDIM, MAX_SIZE, MAX_DEPTH = 1_000_000, 32, 2**28, 64
 
 _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a graph takes to run, or may take at most.
+
+    Parameters
+    ----------
+    nodes : int
+    elements : int
+        Of all nodes' values together: no order of running needs more memory than all of them.
+    operations : int
+        Each node reads its inputs and writes its value once; views only count what they show, products their
+        multiplications, and linear systems and sorts go over everything once per element of their longest axis.
+    """
+
+    nodes: int
+    elements: int
+    operations: int
+
+    def refuse_more(self, most: Cost) -> None:
+        """Raise a `GraphError` where this is more than the most that is allowed."""
+        for what, own, allowed in (
+            ("nodes", self.nodes, most.nodes),
+            ("elements", self.elements, most.elements),
+            ("operations", self.operations, most.operations),
+        ):
+            if own > allowed:
+                raise GraphError(f"the graph has {own} {what}; {allowed} are allowed")
+
+
+def cost(graph: Graph) -> Cost:
+    """What a graph takes to run at most, in nodes, elements and operations."""
+    operations = sum(_operations(node, [graph.nodes[i].type for i in node.inputs]) for node in graph.nodes)
+    return Cost(len(graph.nodes), sum(math.prod(node.shape) for node in graph.nodes), operations)
+
+
+def _operations(node: Node, reads: Sequence[ArrayType]) -> int:
+    kind, written = node.primitive.lowering, math.prod(node.shape)
+    if kind == "view":
+        return written
+    moved = written + sum(math.prod(t.shape) for t in reads)
+    if kind == "product":
+        return moved + written * max(reads[0].shape[-1:], default=1)
+    return moved * max(reads[0].shape, default=1) if kind == "library" else moved
 
 
 def graph_to_dict(graph: Graph) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -77,7 +124,7 @@ def graph_to_dict(graph: Graph) -> tuple[dict[str, Any], list[np.ndarray]]:
     return record, constants
 
 
-def graph_from_dict(record: Any, constants: Sequence[np.ndarray]) -> Graph:
+def graph_from_dict(record: Any, constants: Sequence[np.ndarray], most: Cost | None = None) -> Graph:
     """Read a graph from plain data, believing nothing.
 
     Parameters
@@ -86,15 +133,18 @@ def graph_from_dict(record: Any, constants: Sequence[np.ndarray]) -> Graph:
         As `graph_to_dict` writes it.
     constants : sequence of arrays
         One for each constant node, in order.
+    most : Cost, optional
+        What the graph may take to run.
 
     Raises
     ------
     GraphError
-        In one line: which node, and what is wrong with it.
+        In one line: which node, and what is wrong with it, or what there is too much of.
     """
     fields = _fields(record, "the graph", _GRAPH_FIELDS)
-    if len(fields["nodes"]) > MAX_NODES:
-        raise GraphError(f"the graph has {len(fields['nodes'])} nodes; {MAX_NODES} are allowed")
+    allowed = MAX_NODES if most is None else min(MAX_NODES, most.nodes)
+    if len(fields["nodes"]) > allowed:
+        raise GraphError(f"the graph has {len(fields['nodes'])} nodes; {allowed} are allowed")
     arrays = list(constants)
     nodes = []
     for position, each in enumerate(fields["nodes"]):
@@ -103,7 +153,7 @@ def graph_from_dict(record: Any, constants: Sequence[np.ndarray]) -> Graph:
         nodes.append(_node(f"{where} ({node['primitive'][:40]})", node, arrays))
     if arrays:
         raise GraphError(f"{len(arrays)} of {len(constants)} constants belong to no node")
-    return check(
+    graph = check(
         Graph(
             tuple(nodes),
             _positions(fields["inputs"], "the inputs"),
@@ -113,6 +163,9 @@ def graph_from_dict(record: Any, constants: Sequence[np.ndarray]) -> Graph:
             fields["name"],
         )
     )
+    if most is not None:
+        cost(graph).refuse_more(most)
+    return graph
 
 
 _GRAPH_FIELDS = {
@@ -267,4 +320,4 @@ def _tree_from_data(data: Any, what: str, depth: int = 0) -> TreeShape:
     return TreeShape(dict, keys, tuple(_tree_from_data(child, what, depth + 1) for _, child in pairs))
 
 
-__all__ = ["MAX_DEPTH", "MAX_NDIM", "MAX_NODES", "MAX_SIZE", "graph_from_dict", "graph_to_dict"]
+__all__ = ["MAX_DEPTH", "MAX_NDIM", "MAX_NODES", "MAX_SIZE", "Cost", "cost", "graph_from_dict", "graph_to_dict"]
