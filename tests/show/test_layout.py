@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import builtins
 import time
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 import chainrule as cr
 from chainrule.errors import OptionError
@@ -18,8 +19,8 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.trace import scope, trace
 from chainrule.learn.step import training_step
 from chainrule.show.groups import groups_of
-from chainrule.show.layout import Box, Layout, compose, layout, levels, stretched
-from chainrule.show.ranks import draw
+from chainrule.show.layout import Box, Layout, compose, layout, levels
+from chainrule.show.ranks import BOX_GAP, LINE_GAP, draw, settled
 from chainrule.show.text import is_literal
 
 NETWORK = cr.Network([cr.Dense(3), cr.BatchNorm(), cr.Maxout(4, pieces=2)], output=cr.Gaussian())
@@ -170,16 +171,33 @@ def test_every_group_of_a_training_step_opens() -> None:
     assert compose(graph, known, ["gradient/layer1"]) == folded  # inside a closed group: out of sight
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 50), st.floats(1, 50), st.floats(1, 5)), max_size=5),
-    st.lists(st.floats(0, 100), min_size=2, max_size=2),
-)
-def test_stretching_brings_nothing_nearer(raw: list[tuple[float, float, float]], pair: list[float]) -> None:
-    spans = [(start, start + length, length * factor) for start, length, factor in raw]
-    a, b = sorted(pair)
-    assert stretched(b, spans) - stretched(a, spans) >= (b - a) - 1e-9
-    for start, end, length in spans:
-        assert stretched(end, spans) - stretched(start, spans) >= length - 1e-9
+@given(st.lists(st.tuples(st.floats(-500, 500), st.floats(0, 300), st.booleans()), min_size=1, max_size=8))
+def test_settled_is_the_nearest(row: list[tuple[float, float, bool]]) -> None:
+    wishes, widths, is_box = map(list, zip(*row, strict=True))
+    least = [(a + b) / 2 for a, b in pairwise(widths)]
+    least = [d + (BOX_GAP if p and q else LINE_GAP) for d, (p, q) in zip(least, pairwise(is_box), strict=True)]
+    centres = settled(wishes, widths, is_box)
+    assert all(b - a >= d - 1e-6 for (a, b), d in zip(pairwise(centres), least, strict=True))
+    solved = minimize(
+        lambda x: np.sum((x - wishes) ** 2),
+        centres,
+        jac=lambda x: 2 * (x - np.array(wishes)),
+        constraints=[{"type": "ineq", "fun": lambda x: np.diff(x) - least}] if least else [],
+        method="SLSQP",
+    )
+    cost = np.sum(np.subtract(centres, wishes) ** 2)
+    assert cost <= solved.fun + 1e-3 + 1e-6 * cost
+
+
+def test_opening_moves_no_other_row_sideways() -> None:
+    graph = NETWORK.trace(n_inputs=2)
+    known = levels(graph)
+    folded = {box.key: box for box in compose(graph, known).boxes}
+    opened = {box.key: box for box in compose(graph, known, ["layer2"]).boxes}
+    assert opened["layer2"].opened
+    moves = {opened[key].x - folded[key].x for key in folded if key != "layer2"}
+    assert max(moves) - min(moves) < 1e-6
+    assert opened["layer3"].y - folded["layer3"].y == pytest.approx(opened["layer2"].height - folded["layer2"].height)
 
 
 def test_nothing_and_one_node() -> None:

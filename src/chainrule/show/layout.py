@@ -5,30 +5,28 @@ come from outside enter through a point on the border, results leave through ano
 Toda (1981): igraph finds the order within each layer that crosses few arrows, coordinates then respect the size of
 every box.
 
-To open a group is to put its level in place of its box. That needs no new layout: the plane is stretched in the
-group's columns and rows until the level fits. Stretching never brings two boxes nearer, so boxes never overlap, and a
-page can do it too, with these few lines of arithmetic (`stretched`).
+To open a group is to put its level in place of its box. That needs no new layout, so a page can do it too: the row
+grows as high as its highest box, and in it boxes and passing lines move aside as little as they can (`settled`).
+Nothing else moves, except down.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
 
 from chainrule.errors import OptionError
 from chainrule.graph.graph import Graph
 from chainrule.show.groups import Group, groups_of
-from chainrule.show.ranks import Drawn, draw
+from chainrule.show.ranks import LAYER_GAP, Direction, Point, draw, settled
 from chainrule.show.text import formula, is_literal, names, text_width
 
 #: a node's position in ``graph.nodes``, or a group's path; in a level also ``in:5``, ``out:5``, where value 5 crosses
 Key = int | str
-Point = tuple[float, float]
-Direction = Literal["down", "right"]
 
-PADDING, TITLE = 16.0, 28.0  # inside an open group
+PADDING, TITLE = 16.0, 32.0  # inside an open group
 
 
 @dataclass(frozen=True)
@@ -89,6 +87,10 @@ class Level:
     boxes : tuple of Box
         From its own upper left corner; where values cross its border there are boxes without size.
     edges : tuple of Edge
+        Between their ends, points come in pairs: where the line enters a row and where it leaves it.
+    rows : tuple of (float, float)
+        Where each row of boxes begins and ends, downwards or rightwards.
+    direction : {"down", "right"}
     """
 
     path: str
@@ -96,6 +98,8 @@ class Level:
     height: float
     boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
+    rows: tuple[Point, ...] = ()
+    direction: Direction = "down"
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,8 @@ def levels(
 def compose(graph: Graph, levels: Mapping[str, Level], opened: Iterable[str] = ()) -> Layout:
     """Put the levels of open groups in place of their boxes."""
     placed = _Placed(levels, frozenset(opened))
+    if not levels[""].boxes:
+        return Layout(0.0, 0.0, (), ())
     placed.put("", (0.0, 0.0))
     width, height = placed.size("")
     chains = _chains(graph, groups_of(graph))
@@ -199,19 +205,6 @@ def compose(graph: Graph, levels: Mapping[str, Level], opened: Iterable[str] = (
                 joined.setdefault((*ends, tuple(points)), {}).setdefault(source)
     edges = [Edge(start, end, tuple(values), points) for (start, end, points), values in joined.items() if start != end]
     return Layout(width, height, tuple(placed.boxes), tuple(edges))
-
-
-def stretched(coordinate: float, spans: Sequence[tuple[float, float, float]]) -> float:
-    """Where a coordinate goes when each span ``(from, to, length)`` of the axis becomes at least so long.
-
-    Between neighbouring ends of spans the axis is stretched evenly, as much as the span that needs it most.
-    """
-    ends = sorted({end for start, stop, _ in spans for end in (start, stop) if end < coordinate})
-    result = coordinate
-    for start, stop in pairwise([*ends, coordinate]):
-        factor = max([1.0, *[length / (b - a) for a, b, length in spans if a <= start and b >= stop]])
-        result += (factor - 1.0) * (stop - start)
-    return result
 
 
 def default_sizes(graph: Graph, groups: Sequence[Group]) -> dict[Key, tuple[float, float]]:
@@ -259,6 +252,18 @@ def _segments(chains: Sequence[tuple[str, ...]], source: int, target: int) -> li
 # -- one level
 
 
+def _flip(pair: Point) -> Point:
+    return pair[1], pair[0]
+
+
+def _same(pair: Point) -> Point:
+    return pair
+
+
+#: to lay out rightwards is to lay out downwards in a mirror
+_MIRROR: dict[Direction, Callable[[Point], Point]] = {"down": _same, "right": _flip}
+
+
 def _level(
     path: str,
     keys: list[Key],
@@ -266,97 +271,147 @@ def _level(
     size: Mapping[Key, tuple[float, float]],
     direction: Direction,
 ) -> Level:
-    """Lay out one level; to lay it out rightwards is to lay it out downwards in a mirror."""
-    flip: Callable[[Any], Any] = (lambda pair: (pair[1], pair[0])) if direction == "right" else lambda pair: pair
+    """Lay out one level."""
+    mirror = _MIRROR[direction]
     place = {key: k for k, key in enumerate(keys)}
     entries = [k for k, key in enumerate(keys) if isinstance(key, str) and key.startswith("in:")]
     exits = [k for k, key in enumerate(keys) if isinstance(key, str) and key.startswith("out:")]
     ports = {*entries, *exits}
-    drawn: Drawn = draw(
-        [(0.0, 0.0) if k in ports else flip(size[key]) for k, key in enumerate(keys)],
-        [(place[start], place[end]) for start, end in wires],
-        first=entries,
-        last=exits,
-    )
-    # the frame: its title above, room on all sides, points where values cross on the border
-    left, top = (PADDING, PADDING + TITLE) if path else (0.0, 0.0)
-    width, height = flip((drawn.width, drawn.height))
-    width = max(width + 2 * left, text_width(path.rsplit("/", 1)[-1], 13) + 48.0 if path else 0.0)
-    height = height + top + left
-    shift = (width - flip((drawn.width, drawn.height))[0]) / 2, top
+    own = [(0.0, 0.0) if k in ports else size[key] for k, key in enumerate(keys)]
+    gap = LAYER_GAP[direction]
+    drawn = draw([mirror(each) for each in own], [(place[a], place[b]) for a, b in wires], entries, exits, gap)
+    # the frame: room on all sides, a title above; values cross on the border itself, where the gap is room enough
+    left, top, right, bottom = (PADDING, TITLE, PADDING, PADDING) if path else (0.0, 0.0, 0.0, 0.0)
+    if direction == "down":
+        top, bottom = 0.0 if entries else top, 0.0 if exits else bottom
+    else:
+        left, right = 0.0 if entries else left, 0.0 if exits else right
+    inner = mirror((drawn.width, drawn.height))
+    if path and direction == "down":
+        spare = max(0.0, text_width(path.rsplit("/", 1)[-1], 12) + 44.0 - inner[0] - left - right)
+        left, right = left + spare / 2, right + spare / 2
 
     def moved(point: Point) -> Point:
-        x, y = flip(point)
-        return x + shift[0], y + shift[1]
-
-    def on_border(k: int, point: Point) -> Point:
-        if k not in ports:
-            return point
-        far = k in exits
-        return (width if far else 0.0, point[1]) if direction == "right" else (point[0], height if far else 0.0)
+        x, y = mirror(point)
+        return x + left, y + top
 
     boxes = []
-    for k, (key, centre) in enumerate(zip(keys, drawn.centres, strict=True)):
-        x, y = on_border(k, moved(centre))
-        w, h = (0.0, 0.0) if k in ports else size[key]
-        boxes.append(Box(key, x - w / 2, y - h / 2, w, h))
-    edges = []
-    for (start, end), values, line in zip(wires, wires.values(), drawn.lines, strict=True):
-        points = [moved(point) for point in line]
-        points[0], points[-1] = on_border(place[start], points[0]), on_border(place[end], points[-1])
-        edges.append(Edge(start, end, tuple(values), tuple(points)))
-    return Level(path, width, height, tuple(boxes), tuple(edges))
+    for key, centre, (width, height) in zip(keys, drawn.centres, own, strict=True):
+        x, y = moved(centre)
+        boxes.append(Box(key, x - width / 2, y - height / 2, width, height))
+    edges = [
+        Edge(start, end, tuple(values), tuple([moved(point) for point in line]))
+        for (start, end), values, line in zip(wires, wires.values(), drawn.lines, strict=True)
+    ]
+    before = mirror((left, top))[1]
+    rows = tuple([(start + before, end + before) for start, end in drawn.rows])
+    width, height = inner[0] + left + right, inner[1] + top + bottom
+    return Level(path, width, height, tuple(boxes), tuple(edges), rows, direction)
 
 
 # -- several levels
 
 
+class _Open:
+    """A level with some of its groups open: for its boxes and lines, where they are now.
+
+    Parameters
+    ----------
+    level : Level
+    grown : mapping
+        Width and height of the open groups.
+    """
+
+    def __init__(self, level: Level, grown: Mapping[Key, Point]) -> None:
+        self.mirror = mirror = _MIRROR[level.direction]
+        sizes = {box.key: mirror(grown.get(box.key, (box.width, box.height))) for box in level.boxes}
+        centres = {box.key: mirror(box.centre) for box in level.boxes}
+        self._between = [(end + start) / 2 for (_, end), (start, _) in pairwise(level.rows)]
+        # what is in each row, by its place across: boxes, and lines that pass
+        items: list[dict[Key | Point, float]] = [{} for _ in level.rows]
+        for box in level.boxes:
+            across, along = centres[box.key]
+            items[self._row(along)][box.key] = across
+        for edge in level.edges:
+            for point in edge.points[1:-1:2]:
+                across, along = mirror(point)
+                row = self._row(along)
+                items[row].setdefault((float(row), across), across)
+        self.centre: dict[Key, Point] = {}
+        self._lines: dict[Point, float] = {}
+        self._rows: list[tuple[Point, Point]] = []
+        begin, previous = 0.0, 0.0
+        for band, within in zip(level.rows, items, strict=True):
+            begin += band[0] - previous
+            end = begin + max([sizes[key][1] for key in within if not isinstance(key, tuple)], default=0.0)
+            self._rows.append((band, (begin, end)))
+            order = sorted(within, key=within.__getitem__)
+            widths = [0.0 if isinstance(item, tuple) else sizes[item][0] for item in order]
+            is_box = [not isinstance(item, tuple) for item in order]
+            for item, across in zip(order, settled([within[item] for item in order], widths, is_box), strict=True):
+                if isinstance(item, tuple):
+                    self._lines[item] = across
+                else:
+                    self.centre[item] = across, (begin + end) / 2
+            begin, previous = end, band[1]
+        ends = [(self.centre[k][0] - sizes[k][0] / 2, self.centre[k][0] + sizes[k][0] / 2) for k in sizes]
+        ends += [(across, across) for across in self._lines.values()]
+        before = [(centres[b.key][0], mirror((b.width, b.height))[0] / 2) for b in level.boxes]
+        low = min([x - half for x, half in before] + [x for _, x in self._lines])
+        high = max([x + half for x, half in before] + [x for _, x in self._lines])
+        old = mirror((level.width, level.height))
+        self._shift = low - min([start for start, _ in ends])
+        width = max([end for _, end in ends]) + self._shift + old[0] - high
+        self.size = mirror((width, begin + old[1] - previous))
+
+    def _row(self, along: float) -> int:
+        """The row that is nearest."""
+        return bisect_left(self._between, along)
+
+    def box(self, key: Key) -> Point:
+        """The centre of a box."""
+        across, along = self.centre[key]
+        return self.mirror((across + self._shift, along))
+
+    def line(self, point: Point) -> Point:
+        """A point where a line enters or leaves a row."""
+        across, along = self.mirror(point)
+        row = self._row(along)
+        band, now = self._rows[row]
+        enters = abs(along - band[0]) <= abs(along - band[1])
+        return self.mirror((self._lines[float(row), across] + self._shift, now[0] if enters else now[1]))
+
+
 class _Placed:
-    """Levels on one sheet: for each visible one its upper left corner, and where its own coordinates go."""
+    """Levels on one sheet."""
 
     def __init__(self, levels: Mapping[str, Level], opened: frozenset[str]) -> None:
         self.levels, self.opened = levels, opened
         self.boxes: list[Box] = []
         self.corner: dict[str, Point] = {}
-        self._spans: dict[str, tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]] = {}
-        self._sizes: dict[str, Point] = {}
-        self._at: dict[tuple[str, Key], Box] = {}
-        self._before: dict[str, dict[Key, Box]] = {p: {b.key: b for b in level.boxes} for p, level in levels.items()}
+        self._open: dict[str, _Open] = {}
+        self._at: dict[tuple[str, Key], Point] = {}
+        self._before = {p: {b.key: b.centre for b in level.boxes} for p, level in levels.items()}
         self._edges = {p: {(e.source, e.target): e.points for e in level.edges} for p, level in levels.items()}
-
-    def spans(self, path: str) -> tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]:
-        """What the open groups of a level need, along both axes."""
-        if path not in self._spans:
-            open_boxes = [b for b in self.levels[path].boxes if b.key in self.opened]
-            needed = [self.size(str(b.key)) for b in open_boxes]
-            self._spans[path] = (
-                [(b.x, b.x + b.width, w) for b, (w, _) in zip(open_boxes, needed, strict=True)],
-                [(b.y, b.y + b.height, h) for b, (_, h) in zip(open_boxes, needed, strict=True)],
-            )
-        return self._spans[path]
 
     def size(self, path: str) -> Point:
         """Width and height of a level with what is open in it."""
-        if path not in self._sizes:
-            across, along = self.spans(path)
-            level = self.levels[path]
-            self._sizes[path] = stretched(level.width, across), stretched(level.height, along)
-        return self._sizes[path]
-
-    def point(self, path: str, point: Point) -> Point:
-        """A point of a level, on the sheet."""
-        (across, along), (x, y) = self.spans(path), self.corner[path]
-        return x + stretched(point[0], across), y + stretched(point[1], along)
+        if path not in self._open:
+            inside = [box.key for box in self.levels[path].boxes if box.key in self.opened]
+            self._open[path] = _Open(self.levels[path], {key: self.size(str(key)) for key in inside})
+        return self._open[path].size
 
     def put(self, path: str, corner: Point) -> None:
         """Place a level and all that is open in it."""
         self.corner[path] = corner
+        self.size(path)
         for box in self.levels[path].boxes:
             opened = box.key in self.opened
             width, height = self.size(str(box.key)) if opened else (box.width, box.height)
-            x, y = self.point(path, box.centre)
+            x, y = self._open[path].box(box.key)
+            x, y = x + corner[0], y + corner[1]
+            self._at[path, box.key] = x, y
             placed = Box(box.key, x - width / 2, y - height / 2, width, height, opened)
-            self._at[path, box.key] = placed
             if box.width:
                 self.boxes.append(placed)
             if opened:
@@ -368,13 +423,13 @@ class _Placed:
 
     def wire(self, path: str, start: Key, end: Key) -> list[Point]:
         """An arrow of a level, on the sheet: it stays on the borders of boxes, and leaves out those of open groups."""
-        points = self._edges[path][start, end]
-        middle = [self.point(path, point) for point in points[1:-1]]
+        points, (left, top) = self._edges[path][start, end], self.corner[path]
+        middle = [(x + left, y + top) for x, y in map(self._open[path].line, points[1:-1])]
         first = [] if start in self.opened else [self._kept(path, start, points[0])]
         last = [] if end in self.opened else [self._kept(path, end, points[-1])]
         return [*first, *middle, *last]
 
     def _kept(self, path: str, key: Key, point: Point) -> Point:
         """A point on a box's border, where the box is now."""
-        (old_x, old_y), (x, y) = self._before[path][key].centre, self._at[path, key].centre
+        (old_x, old_y), (x, y) = self._before[path][key], self._at[path, key]
         return point[0] - old_x + x, point[1] - old_y + y

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from itertools import pairwise
+from typing import Literal
 
 from chainrule.errors import OptionError
 
 Point = tuple[float, float]
 Arrow = tuple[int, int]  # from box to box
 
-#: space between boxes of a layer, around lines that pass, between layers; in pixels
-BOX_GAP, LINE_GAP, LAYER_GAP = 28.0, 12.0, 40.0
+Direction = Literal["down", "right"]
+
+#: space between boxes of a layer, and around lines that pass, in pixels
+BOX_GAP, LINE_GAP = 28.0, 12.0
+#: between layers, where numbers stand beside the arrows
+LAYER_GAP: dict[Direction, float] = {"down": 44.0, "right": 68.0}
 #: how many invisible points lead long arrows; the longest ones beyond that go straight
 MAX_POINTS = 3000
 _SWEEPS = 6
@@ -35,12 +39,15 @@ class Drawn:
         One for each box.
     lines : list of lists of points
         One for each arrow, from border to border.
+    rows : list of (float, float)
+        Where each layer begins and ends.
     """
 
     width: float
     height: float
     centres: list[Point]
     lines: list[list[Point]]
+    rows: list[Point]
 
 
 def draw(
@@ -48,6 +55,7 @@ def draw(
     arrows: Sequence[Arrow],
     first: Sequence[int] = (),
     last: Sequence[int] = (),
+    gap: float = LAYER_GAP["down"],
 ) -> Drawn:
     """Draw boxes and arrows in layers.
 
@@ -58,6 +66,8 @@ def draw(
         Pairs of boxes. Where they go round in circles, some point upwards.
     first, last : sequence of int
         Boxes that have the topmost layer, and the lowest, for themselves.
+    gap : float
+        Between layers, in pixels.
 
     Raises
     ------
@@ -65,14 +75,14 @@ def draw(
         If igraph is not installed.
     """
     if not sizes:
-        return Drawn(0.0, 0.0, [], [])
+        return Drawn(0.0, 0.0, [], [], [])
     down = _acyclic(len(sizes), arrows)
     layer = _layers(len(sizes), down, first, last)
     points = _Points(sizes, layer)
     routes = _routes(points, down, layer)
     order = _order(points)
     across = _coordinates(points, order)
-    tops, heights = _tops(points, order)
+    tops, heights = _tops(points, order, gap)
     centres = [(across[k], tops[layer[k]] + heights[layer[k]] / 2) for k in range(len(sizes))]
     lines = _lines(sizes, arrows, down, routes, points, across, centres, tops, heights)
     left = min([across[k] - points.width[k] / 2 for k in range(len(across))])
@@ -82,6 +92,7 @@ def draw(
         tops[-1] + heights[-1],
         [(x - left, y) for x, y in centres],
         [[(x - left, y) for x, y in line] for line in lines],
+        [(top, top + height) for top, height in zip(tops, heights, strict=True)],
     )
 
 
@@ -100,11 +111,6 @@ class _Points:
         self.height.append(0.0)
         self.layer.append(layer)
         return len(self.layer) - 1
-
-    def room(self, left: int, right: int) -> float:
-        """Least distance of two neighbours' centres."""
-        both = left < self.n_boxes and right < self.n_boxes
-        return (self.width[left] + self.width[right]) / 2 + (BOX_GAP if both else LINE_GAP)
 
 
 def _acyclic(n: int, arrows: Sequence[Arrow]) -> list[Arrow]:
@@ -199,12 +205,9 @@ def _coordinates(points: _Points, order: Sequence[Sequence[int]]) -> list[float]
     """Positions across the layers: each box near the mean of its neighbours, lines straight, no overlap."""
     across = [0.0] * len(points.layer)
     for row in order:
-        x = 0.0
-        for previous, k in zip([None, *row], row, strict=False):
-            x += 0.0 if previous is None else points.room(previous, k)
+        widths = [points.width[k] for k in row]
+        for k, x in zip(row, settled([0.0] * len(row), widths, [k < points.n_boxes for k in row]), strict=True):
             across[k] = x
-        for k in row:
-            across[k] -= x / 2
     up: list[list[tuple[int, float]]] = [[] for _ in across]
     down: list[list[tuple[int, float]]] = [[] for _ in across]
     for start, end in points.arrows:
@@ -222,34 +225,54 @@ def _coordinates(points: _Points, order: Sequence[Sequence[int]]) -> list[float]
 def _settle(
     points: _Points, row: Sequence[int], across: list[float], neighbours: Sequence[Sequence[tuple[int, float]]]
 ) -> None:
-    """Move the boxes of a layer as near to the mean of their neighbours as their sizes allow, in least squares.
+    """Move the boxes of a layer as near to the mean of their neighbours as their sizes allow."""
+    weights = [sum([w for _, w in neighbours[k]]) for k in row]
+    wishes = [
+        sum([across[i] * w for i, w in neighbours[k]]) / weight if weight else across[k]
+        for k, weight in zip(row, weights, strict=True)
+    ]
+    widths, is_box = [points.width[k] for k in row], [k < points.n_boxes for k in row]
+    for k, x in zip(row, settled(wishes, widths, is_box, [w or 0.01 for w in weights]), strict=True):
+        across[k] = x
 
-    Distances taken off, positions must not fall: neighbours that would are pooled, and take their mean.
+
+def settled(
+    wishes: Sequence[float], widths: Sequence[float], is_box: Sequence[bool], weights: Sequence[float] | None = None
+) -> list[float]:
+    """Centres of boxes and lines side by side in this order, as near to where they wish as their widths allow.
+
+    Nearest in (weighted) least squares: with the room between neighbours taken off, centres must not fall; neighbours
+    that would are pooled and take their mean, which is isotonic regression.
+
+    Parameters
+    ----------
+    wishes, widths : sequence of float
+    is_box : sequence of bool
+        Two boxes keep further apart than a line and its neighbour.
+    weights : sequence of float, optional
     """
     taken = [0.0]
-    for left, right in pairwise(row):
-        taken.append(taken[-1] + points.room(left, right))
+    for k in range(1, len(wishes)):
+        gap = BOX_GAP if is_box[k - 1] and is_box[k] else LINE_GAP
+        taken.append(taken[-1] + (widths[k - 1] + widths[k]) / 2 + gap)
     pools: list[tuple[float, float, int]] = []  # mean, weight, members
-    for k, distance in zip(row, taken, strict=True):
-        weight = sum([w for _, w in neighbours[k]])
-        wish = sum([across[i] * w for i, w in neighbours[k]]) / weight if weight else across[k]
-        mean, weight, count = wish - distance, weight or 0.01, 1
+    for k, (wish, room) in enumerate(zip(wishes, taken, strict=True)):
+        mean, weight, count = wish - room, 1.0 if weights is None else weights[k], 1
         while pools and pools[-1][0] >= mean:
             other, its, members = pools.pop()
             mean = (mean * weight + other * its) / (weight + its)
             weight, count = weight + its, count + members
         pools.append((mean, weight, count))
     means = [mean for mean, _, count in pools for _ in range(count)]
-    for k, mean, distance in zip(row, means, taken, strict=True):
-        across[k] = mean + distance
+    return [mean + room for mean, room in zip(means, taken, strict=True)]
 
 
-def _tops(points: _Points, order: Sequence[Sequence[int]]) -> tuple[list[float], list[float]]:
+def _tops(points: _Points, order: Sequence[Sequence[int]], gap: float) -> tuple[list[float], list[float]]:
     """Where each layer begins, and how high it is: as its highest box."""
     heights = [max([points.height[k] for k in row]) for row in order]
     tops = [0.0]
     for height in heights[:-1]:
-        tops.append(tops[-1] + height + LAYER_GAP)
+        tops.append(tops[-1] + height + gap)
     return tops, heights
 
 
@@ -271,7 +294,7 @@ def _lines(
         arriving.setdefault(end, []).append((across[route[-1] if route else start], k))
     place: dict[int, float] = {}
     for end, comers in arriving.items():
-        width = sizes[end][0] * 0.6
+        width = sizes[end][0] * 0.8
         for rank, (_, k) in enumerate(sorted(comers)):
             place[k] = across[end] + width * ((rank + 1) / (len(comers) + 1) - 0.5)
     lines = []
