@@ -182,7 +182,12 @@ def levels(
                     boxes[path].setdefault(start)
                     boxes[path].setdefault(end)
                     wires[path].setdefault((start, end), {}).setdefault(source)
-    return {path: _level(path, list(boxes[path]), wires[path], size, direction) for path in boxes}
+    first = {group.path: group.nodes[0] for outer in groups for group in outer.walk()}
+
+    def rank(key: Key) -> int:  # neighbours that could change places keep the order of the graph
+        return key if isinstance(key, int) else first[key] if key in first else int(key.partition(":")[2])
+
+    return {path: _level(path, sorted(boxes[path], key=rank), wires[path], size, direction) for path in boxes}
 
 
 def compose(graph: Graph, levels: Mapping[str, Level], opened: Iterable[str] = ()) -> Layout:

@@ -14,12 +14,12 @@ from chainrule.graph.graph import Graph, Node
 #: fonts every system has something of; no web fonts
 FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
-_WIDTHS = dict.fromkeys("iljI.,:;'|! ()[]ftr/-·", 0.36) | dict.fromkeys("mwMW@%∑…", 0.93)
+_WIDTHS = dict.fromkeys("iljI.,:;'|! ()[]ftr/-·", 0.36) | dict.fromkeys("mwMW@%∑Σ…−+=<>≤≥", 0.9)
 
 
 def text_width(text: str, size: float) -> float:
     """About how wide a line of text is in a sans-serif font of so many pixels: rather too wide than too narrow."""
-    return size * sum([_WIDTHS.get(character, 0.74 if character.isupper() else 0.62) for character in text])
+    return size * sum([_WIDTHS.get(character, 0.74 if character.isupper() else 0.64) for character in text])
 
 
 def shortened(text: str, length: int) -> str:
@@ -32,7 +32,7 @@ def number(value: Any, digits: int = 4) -> str:
     scalar = np.asarray(value).reshape(-1)[0]
     if scalar.dtype.kind != "f":
         return str(scalar)
-    return f"{float(scalar):.{digits}g}".replace("-", "−").replace("e+", "e")
+    return f"{float(scalar) + 0.0:.{digits}g}".replace("-", "−").replace("e+", "e")
 
 
 def is_literal(node: Node) -> bool:
@@ -73,4 +73,4 @@ def formula(graph: Graph, position: int, names: Sequence[str] | None = None) -> 
     text = written.format(*words, **node.params)
     if text == written:
         text = f"{text}({', '.join(words)})"
-    return text.replace(" * ", " · ").replace(" - ", " − ")
+    return re.sub(r"^-", "−", text).replace(" * ", " · ").replace(" - ", " − ")
