@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_array, column_or_1d
 
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator, named_output
@@ -33,7 +33,10 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
         mean = np.asarray(self.predict_dist(X).mean())
         if self._multilabel or mean.ndim == 2:
             return mean
-        return np.stack([1.0 - mean, mean], axis=1)
+        both = np.empty((len(mean), 2))
+        both[:, 1] = mean
+        np.subtract(1.0, mean, out=both[:, 0])
+        return both
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Logarithms of `predict_proba`."""
@@ -47,7 +50,6 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
         -------
         array of shape (n_samples,), or an indicator matrix
         """
-        check_is_fitted(self)
         p = self.predict_proba(X)
         if self._multilabel:
             return (p > 0.5).astype(self.classes_.dtype if hasattr(self.classes_, "dtype") else int)

@@ -63,8 +63,9 @@ class Inputs:
     def arrays(self, table: Any) -> list[np.ndarray]:
         """Check a table or matrix and make the arrays that `encode` takes."""
         if isinstance(table, np.ndarray) and table.dtype.kind in "fiub":
-            if table.ndim != 2 or table.shape[1] != len(self.columns):
-                raise OptionError(f"X must have shape (n_rows, {len(self.columns)}), got {table.shape}")
+            n_columns = len(self.encoder.encodings)
+            if table.ndim != 2 or table.shape[1] != n_columns:
+                raise OptionError(f"X must have shape (n_rows, {n_columns}), got {table.shape}")
             return [np.ascontiguousarray(table, np.float64)]
         return [self.encoder.to_matrix(frame_from_any(table))]
 
