@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ChainruleError, ModelFileError, OptionError
+from chainrule.errors import ChainruleError, GraphError, ModelFileError, OptionError
 from chainrule.exchange.modelfile import read_model_file, write_model_file
 from chainrule.graph.graph import Graph
-from chainrule.graph.serial import graph_from_dict, graph_to_dict
+from chainrule.graph.serial import Cost, cost, graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.blocks import BLOCK, BlockRunner
 from chainrule.models.inputs import Inputs
+from chainrule.models.stored import Description, check_constants, check_network, check_numbers, most_cost
 from chainrule.networks import Network, Pass
 from chainrule.outputs import Distribution, Output, mixture_of, output_from_json
 from chainrule.passes import optimize
 from chainrule.tables import TargetEncoder
+
+#: predictions beyond this, in the target's own units, are no numbers to work with
+LARGEST = 1e300
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Model:
         ``None`` after loading a model with functions of one's own: its graphs are all that is needed.
     facts : dict
         Plain data about the fit: rows, seed, curves, versions, command.
+    source : str
+        The file it was loaded from, for messages; empty for a model made here.
     """
 
     inputs: Inputs
@@ -69,6 +75,7 @@ class Model:
     network: Network | None
     facts: dict[str, Any] = field(default_factory=dict)
     stored_graphs: Mapping[int, Graph] = field(default_factory=dict, repr=False)
+    source: str = field(default="", repr=False)
 
     def __getstate__(self) -> dict[str, Any]:  # runners are made again where they are needed
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -88,18 +95,45 @@ class Model:
         return BlockRunner(self.graph(BLOCK), 1 + len(self.members[0].buffers))
 
     def raw(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Raw outputs of each member, (n_rows, n_raw) each, for the arrays of `Inputs.arrays`."""
-        with np.errstate(all="ignore"):
-            return [self._runner([m.theta, *m.buffers.values()], columns)[0] for m in self.members]
+        """Raw outputs of each member, (n_rows, n_raw) each, for the arrays of `Inputs.arrays`.
+
+        Raises
+        ------
+        ModelFileError or GraphError
+            For a model from a file or made here, if its graph cannot be run or gives numbers that are not finite.
+            Encoded inputs are bounded, so that this is the model's fault.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                raw = [self._runner([m.theta, *m.buffers.values()], columns)[0] for m in self.members]
+            self._check_raw(raw)
+        except (ValueError, IndexError, ArithmeticError) as error:  # such as an index out of bounds, a singular matrix
+            what = f"the model cannot predict: {_one_line(error)}"
+            if self.source:
+                raise ModelFileError(f"{self.source}: {what}; {_AGAIN}") from None
+            raise GraphError(f"{what}; train the model again") from None
+        return raw
+
+    def _check_raw(self, raw: Sequence[np.ndarray]) -> None:
+        """Refuse raw outputs that are not finite, or so large that predictions would not be."""
+        for values in raw:
+            largest = min(LARGEST / max(1.0, *self.target.scale), float(np.finfo(values.dtype).max))
+            usable = np.abs(values) <= largest  # false for NaN
+            if not usable.all():
+                row = int(np.argmin(usable.all(axis=1)))
+                raise GraphError(f"the network gives {values[row][~usable[row]][0]} for row {row} (from 0)")
 
     def distribution(self, columns: Sequence[np.ndarray]) -> Distribution:
         """The predictive distribution of each row, in the target's own units; members are mixed with equal weights."""
+        return self._mixed(self.raw(columns))
+
+    def _mixed(self, raw: Sequence[np.ndarray]) -> Distribution:
         scaling = (
             {"location": np.array(self.target.center), "scale": np.array(self.target.scale)}
             if self.output.scales_target
             else {}
         )
-        parts = [self.output.distribution(raw, **scaling) for raw in self.raw(columns)]
+        parts = [self.output.distribution(each, **scaling) for each in raw]
         return parts[0] if len(parts) == 1 else mixture_of(parts)
 
     def predict(self, table: Any) -> Distribution:
@@ -114,8 +148,15 @@ class Model:
         Raises
         ------
         OptionError
-            If the place cannot be written to, or the output is a class of one's own, which a file cannot describe.
+            If the place cannot be written to, the output is a class of one's own, which a file cannot describe, or
+            the model is one that `load_model` would refuse.
         """
+        network = _describe(self.network)
+        try:
+            _check_numbers(self.members)
+            cost(self.graph(BLOCK)).refuse_more(self._most_cost(None if network is None else self.network))
+        except ChainruleError as error:
+            raise OptionError(f"cannot write {os.fspath(path)}: {error}") from None
         graph, constants = graph_to_dict(self.graph(BLOCK))
         tensors = {f"graph{BLOCK}.{k}": value for k, value in enumerate(constants)}
         for k, member in enumerate(self.members):
@@ -125,7 +166,7 @@ class Model:
             "inputs": self.inputs.to_json(),
             "target": self.target.to_json().decode(),
             "output": self.output.to_json(),
-            "network": _describe(self.network),
+            "network": network,
             "n_members": len(self.members),
             "buffers": list(self.members[0].buffers),
             "graphs": {str(BLOCK): graph},
@@ -133,67 +174,118 @@ class Model:
         }
         write_model_file(path, description, tensors)
 
+    def _most_cost(self, network: Network | None) -> Cost:
+        member, n_targets = self.members[0], len(self.target.names)
+        return most_cost(
+            network,
+            n_rows=BLOCK,
+            n_parameters=sum(v.size for v in (member.theta, *member.buffers.values())),
+            n_columns=len(self.inputs.columns),
+            n_features=self.inputs.n_features,
+            n_targets=n_targets,
+            n_raw=self.output.n_raw(n_targets),
+        )
+
 
 def load_model(path: str | os.PathLike[str]) -> Model:
     """Read a model file written by `Model.save`.
+
+    Nothing in the file is believed: see ``docs/model-file.md`` for what is checked.
 
     Raises
     ------
     ModelFileError
         In one line: what is wrong with which file.
     """
+    data, tensors = read_model_file(path)
     name = os.fspath(path)
-    description, tensors = read_model_file(path)
     try:
-        graphs = {}
-        for size, record in description["graphs"].items():
-            prefix = f"graph{size}."
-            count = sum(key.startswith(prefix) for key in tensors)
-            graphs[int(size)] = graph_from_dict(record, [tensors[f"{prefix}{k}"] for k in range(count)])
-        members = tuple(
-            Member(
-                tensors[f"member{k}.theta"],
-                {key: tensors[f"member{k}.buffer.{key}"] for key in description["buffers"]},
-            )
-            for k in range(description["n_members"])
-        )
-        if not members:
-            raise ModelFileError(f"{name}: the model has no members")
-        network = None if description["network"] is None else Network.from_json(description["network"])
-        model = Model(
-            Inputs.from_json(description["inputs"]),
-            TargetEncoder.from_json(description["target"]),
-            output_from_json(description["output"]),
-            members,
-            network,
-            description["facts"],
-            graphs,
-        )
-        _check_fit(model)
-        return model
-    except ModelFileError:
-        raise
-    except (ChainruleError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        detail = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ModelFileError(
-            f"{name}: the description does not fit together ({detail}); train the model again with chainrule fit"
-        ) from None
+        return _model_of(Description.of(data), tensors, name)
+    except KeyError as error:
+        detail = f"there is no tensor {error}"
+    except (
+        ChainruleError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        detail = _one_line(error) or type(error).__name__
+    raise ModelFileError(f"{name}: the description does not fit together: {detail}; {_AGAIN}")
 
 
-def _check_fit(model: Model) -> None:
-    """The stored graphs must take what the members, the inputs and the output say."""
-    if BLOCK not in model.stored_graphs:
+_AGAIN = "train the model again with chainrule fit, or restore the file from a copy"
+
+
+def _model_of(description: Description, tensors: dict[str, np.ndarray], source: str) -> Model:
+    """The model of a description and all of the tensors, each step checked before the next relies on it."""
+    inputs = Inputs.from_json({"encoder": description.inputs.encoder, "named": description.inputs.named})
+    target = TargetEncoder.from_json(description.target)
+    output = output_from_json(description.output)
+    if len(set(description.buffers)) < len(description.buffers):
+        raise ModelFileError("two buffers have the same name")
+    members = tuple(
+        Member(
+            tensors.pop(f"member{k}.theta"),
+            {key: tensors.pop(f"member{k}.buffer.{key}") for key in description.buffers},
+        )
+        for k in range(description.n_members)
+    )
+    _check_numbers(members)
+    network = None
+    if description.network is not None:
+        network = Network.from_json({"layers": description.network.layers, "output": description.network.output})
+        check_network(network, inputs.n_features, len(target.names), members[0].theta)
+    model = Model(inputs, target, output, members, network, description.facts, source=source)
+    # other versions store graphs of other sizes besides, which are left alone
+    constants = {size: _taken(tensors, f"graph{size}.") for size in description.graphs}
+    if tensors:
+        raise ModelFileError(f"tensor {next(iter(tensors))[:60]!r} belongs to nothing")
+    if str(BLOCK) not in description.graphs:
         raise ModelFileError(f"there is no graph for blocks of {BLOCK} rows")
-    for size, graph in model.stored_graphs.items():
-        given = [graph.nodes[i].type for i in graph.inputs]
-        wanted = model.inputs.types(size)
-        for member in model.members:
-            own = [ArrayType.of(v) for v in (member.theta, *member.buffers.values())]
-            if given != own + wanted:
-                raise ModelFileError(f"the graph for {size} rows does not take this model's parameters and columns")
-        out = [graph.nodes[i].type.shape for i in graph.outputs]
-        if out != [(size, model.output.n_raw(len(model.target.names)))]:
-            raise ModelFileError(f"the graph for {size} rows does not give what the output needs")
+    graph = graph_from_dict(description.graphs[str(BLOCK)], constants[str(BLOCK)], model._most_cost(network))
+    if network is not None:  # functions of one's own may use NaN; what is predicted is checked
+        check_constants(graph)
+    model = replace(model, stored_graphs={BLOCK: graph})
+    _check_fit(model, graph)
+    return model
+
+
+def _taken(tensors: dict[str, np.ndarray], prefix: str) -> list[np.ndarray]:
+    """Take out the tensors of a prefix and the numbers 0, 1, …."""
+    count = sum(key.startswith(prefix) for key in tensors)
+    return [tensors.pop(f"{prefix}{k}") for k in range(count)]
+
+
+def _check_numbers(members: Sequence[Member]) -> None:
+    for k, member in enumerate(members):
+        check_numbers(f"member{k}.theta", member.theta)
+        for key, value in member.buffers.items():
+            check_numbers(f"member{k}.buffer.{key}", value)
+
+
+def _check_fit(model: Model, graph: Graph) -> None:
+    """The graph takes what the members and the inputs say and gives what the output needs, and predicts one row."""
+    given = [graph.nodes[i].type for i in graph.inputs]
+    wanted = model.inputs.types(BLOCK)
+    for member in model.members:
+        own = [ArrayType.of(v) for v in (member.theta, *member.buffers.values())]
+        if given != own + wanted:
+            raise ModelFileError(f"the graph for {BLOCK} rows does not take this model's parameters and columns")
+    out = [graph.nodes[i].type for i in graph.outputs]
+    if [t.shape for t in out] != [(BLOCK, model.output.n_raw(len(model.target.names)))] or not out[0].is_float:
+        raise ModelFileError(f"the graph for {BLOCK} rows does not give what the output needs")
+    if (model.target.task == "numeric") != (model.output.kind in ("numeric", "count")):
+        raise ModelFileError(f"output {model.output.name} is not for a {model.target.task} target")
+    for classes in model.target.classes if model.output.kind in ("binary", "classes") else ():
+        model.output.for_target(len(classes))
+    member, nothing = model.members[0], [np.full(t.shape, np.nan, t.dtype) for t in wanted]
+    with np.errstate(all="ignore"):
+        raw = graph.run(member.theta, *member.buffers.values(), *nothing)
+        model._check_raw(raw)
+        model._mixed(raw).mean()
 
 
 def model_graph(network: Network, inputs: Inputs, member: Member, n_targets: int, n_rows: int) -> Graph:
@@ -220,3 +312,7 @@ def _describe(network: Network | None) -> dict[str, Any] | None:
         return network.to_json()
     except OptionError:
         return None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

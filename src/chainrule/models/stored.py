@@ -1,0 +1,141 @@
+"""What a model file may hold: the description's fields and types, and what its graph may cost to run.
+
+A file may come from anyone. Nothing of it is used before it has the form that is declared here, fits together, and asks
+for no more memory and time than networks of so many parameters and columns need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from chainrule.errors import ModelFileError
+from chainrule.graph.graph import Graph
+from chainrule.graph.serial import Cost
+from chainrule.networks import Maxout, Network
+
+#: nodes of a stored graph; so many of them take less than 64 MB
+MOST_NODES = 5_000
+#: elements of all nodes' values, in elements of the parameters, columns, features and layers of a block of rows.
+#: Networks of named units need 2 to 8; functions of one's own may have more steps
+MOST_ELEMENTS, MOST_ELEMENTS_OF_OWN = 24, 96
+#: operations for each of these elements, besides the products of every row with every parameter
+MOST_OPERATIONS = 6
+
+_Text = Annotated[str, msgspec.Meta(max_length=10_000)]
+#: what a file writer may have stored graphs for; this version only runs those of one size
+_GRAPHS = Annotated[
+    dict[Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,5}$")], dict[str, Any]], msgspec.Meta(max_length=8)
+]
+
+
+class InputsRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """See `Inputs.to_json`."""
+
+    encoder: str
+    named: bool
+
+
+class NetworkRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """See `Network.to_json`."""
+
+    layers: Annotated[list[dict[_Text, Any]], msgspec.Meta(max_length=MOST_NODES)]
+    output: dict[_Text, Any]
+
+
+class Description(msgspec.Struct, forbid_unknown_fields=True):
+    """See `Model.save`."""
+
+    inputs: InputsRecord
+    target: str
+    output: dict[_Text, Any]
+    network: NetworkRecord | None
+    n_members: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    buffers: list[_Text]
+    graphs: _GRAPHS
+    facts: dict[str, Any]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Description:
+        """The description of decoded JSON, every field of its type.
+
+        Raises
+        ------
+        ModelFileError
+            Naming the field.
+        """
+        try:
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise ModelFileError(f"the description is not as it must be ({str(error)[:200]})") from None
+
+
+def check_numbers(what: str, values: np.ndarray) -> None:
+    """Parameters and running statistics are finite floating-point numbers.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    if values.dtype.kind != "f":
+        raise ModelFileError(f"{what} must be floating-point numbers, got {values.dtype}")
+    if not np.isfinite(values).all():
+        raise ModelFileError(f"{what} holds {np.count_nonzero(~np.isfinite(values))} numbers that are not finite")
+
+
+def check_constants(graph: Graph) -> None:
+    """No constant of a graph is NaN; infinities are, such as the start of a running maximum.
+
+    Raises
+    ------
+    ModelFileError
+        Naming the node.
+    """
+    for position, node in enumerate(graph.nodes):
+        if node.primitive.name == "constant" and node.type.is_float and np.isnan(node.params["value"]).any():
+            raise ModelFileError(f"constant {position} of the graph holds NaN")
+
+
+def check_network(network: Network, n_features: int, n_targets: int, theta: np.ndarray) -> None:
+    """The network has the parameters that are stored; before anything is made in its sizes.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    size = network.layout(n_features, n_targets).size
+    if size != theta.size:
+        raise ModelFileError(f"the network has {size} parameters, the file holds {theta.size}")
+
+
+def most_cost(
+    network: Network | None,
+    n_rows: int,
+    n_parameters: int,
+    n_columns: int,
+    n_features: int,
+    n_targets: int,
+    n_raw: int,
+) -> Cost:
+    """What a graph of so many rows may cost: a multiple of what the described network is known to need.
+
+    Parameters
+    ----------
+    network : Network or None
+        Where its layers are not described, every second parameter may be a unit: each has a weight and a bias.
+    n_parameters : int
+        Parameters and running statistics.
+    """
+    widths = n_columns + n_features + n_raw
+    if network is None:
+        widths += n_parameters // 2
+        multiple, nodes = MOST_ELEMENTS_OF_OWN, MOST_NODES
+    else:
+        widths += sum(p.size for p in network.layout(n_features, n_targets).pieces if p.shape[:-1] == ())
+        pieces = sum(layer.n_pieces for layer in network.layers if isinstance(layer, Maxout))
+        multiple, nodes = MOST_ELEMENTS, min(MOST_NODES, 200 + 40 * len(network.layers) + 8 * pieces)
+    elements = multiple * (n_parameters + n_rows * widths + 64)
+    return Cost(nodes, elements, MOST_OPERATIONS * elements + 2 * n_rows * n_parameters)
