@@ -1,12 +1,14 @@
 """The training loop: determinism, stopping, best epoch, weights, penalties, divergence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.graph.graph import check
 from chainrule.learn.loop import NumpyEpoch, gather
-from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam
+from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam, AdamW, RMSProp
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.step import training_step
 from chainrule.learn.training import Curves, Options, Rows, Training, diagnose, train
@@ -135,6 +137,95 @@ def test_ten_epochs_and_ten_more_are_twenty():
     whole = train(network, rows, Options(batch_size=16, max_epochs=20, patience=100))
     np.testing.assert_array_equal(halves.theta, whole.theta)
     assert halves.curves.training == whole.curves.training
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.01, momentum=0.9), RMSProp(), AdamW()])
+def test_so_it_is_with_dropout_batch_statistics_and_any_state(optimizer):
+    x, y = line()
+    network = cr.Network([cr.Dense(8), cr.BatchNorm(), cr.Dropout(0.3)], cr.Gaussian())
+    rows, options = Rows.of(x, y), Options(optimizer, batch_size=16, max_epochs=10, patience=100)
+    halves = train(network, rows, options)
+    halves.resume(rows, None, options)
+    halves.run()
+    whole = train(network, rows, Options(optimizer, batch_size=16, max_epochs=20, patience=100))
+    for a, b in zip(halves.carry, whole.carry, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_lbfgs_goes_on_too():
+    x, y = line()
+    rows, options = Rows.of(x, y, dtype="float64"), Options(LBFGS(), max_epochs=3, dtype="float64")
+    training = train(squared([cr.Dense(8, "tanh")]), rows, options)
+    before = training.curves.training[-1]
+    training.resume(rows, None, options)
+    training.run()
+    assert training.epoch == 6
+    assert training.curves.training[-1] < before
+
+
+def test_lbfgs_keeps_the_best_iteration_where_rows_are_held_out():
+    x, y = line(30, noise=1.0, columns=10)
+    held = Rows.of(*line(200, noise=1.0, seed=5, columns=10))
+    training = train(squared([cr.Dense(32, "tanh")]), Rows.of(x, y), Options(LBFGS(), max_epochs=100), held)
+    assert training.best_epoch < training.epoch
+    np.testing.assert_allclose(training.loss(held), min(training.curves.validation), rtol=1e-6)
+
+
+def test_lbfgs_can_be_stopped_from_outside():
+    x, y = line()
+    options = Options(LBFGS(), max_epochs=50)
+    training = train(squared([cr.Dense(8, "tanh")]), Rows.of(x, y), options, on_epoch=lambda t: t.epoch == 3)
+    assert training.epoch == 3
+    assert training.reason == "stopped on request"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (Options(SGD(0.1)), r"training began with Adam\(lr=0.001.*, whose state SGD\(lr=0.1"),
+        (Options(LBFGS()), r"whose state LBFGS\(.* cannot take over"),
+        (Options(dtype="float64"), "began in float32 and cannot go on in float64"),
+    ],
+)
+def test_what_does_not_fit_cannot_be_resumed(changed, message):
+    x, y = line()
+    training = train(squared(), Rows.of(x, y), Options(max_epochs=2))
+    with pytest.raises(cr.OptionError, match=message):
+        training.resume(Rows.of(x, y), None, changed)
+
+
+def test_momentum_cannot_be_added_on_the_way():
+    x, y = line()
+    training = train(squared(), Rows.of(x, y), Options(SGD(0.1), max_epochs=2))
+    training.resume(Rows.of(x, y), None, Options(SGD(0.01)))
+    with pytest.raises(cr.OptionError, match="cannot take over"):
+        training.resume(Rows.of(x, y), None, Options(SGD(0.1, momentum=0.9)))
+
+
+def test_diagnosis_is_of_the_epochs_since_training_was_resumed():
+    x, y = line()
+    rows, held = Rows.of(x, y), Rows.of(*line(seed=1))
+    training = train(squared(), rows, Options(max_epochs=5))
+    assert "cannot be told apart" in training.diagnosis()
+    training.resume(rows, held, Options(max_epochs=4))
+    training.run()
+    assert (len(training.curves.training), len(training.curves.validation), training.best_epoch) == (9, 4, 9)
+    assert training.diagnosis().startswith("underfitting")
+    training.resume(rows, None, Options(max_epochs=3))
+    training.run()
+    assert "cannot be told apart" in training.diagnosis()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bits_do_not_depend_on_threads(threads):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 40))
+    network = cr.Network([256, 256], cr.Gaussian())
+    options = Options(batch_size=256, max_epochs=2)
+    any_number = train(network, Rows.of(x, x[:, 0]), options)
+    given = train(network, Rows.of(x, x[:, 0]), replace(options, threads=threads))
+    np.testing.assert_array_equal(given.theta, any_number.theta)
+    assert given._epoch.team.members <= threads
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.05), Adam(0.01)])

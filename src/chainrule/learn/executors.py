@@ -18,7 +18,9 @@ Executor = Literal["auto", "native", "numpy"]
 
 
 @lru_cache(maxsize=64)  # by the graph itself: trainings that share a step share its code
-def epoch_runner(graph: Graph, n_carry: int, n_hyper: int, batch_size: int, executor: Executor = "auto") -> EpochRunner:
+def epoch_runner(
+    graph: Graph, n_carry: int, n_hyper: int, batch_size: int, executor: Executor = "auto", threads: int | None = None
+) -> EpochRunner:
     """The runner of an epoch of a step's graph.
 
     Parameters
@@ -28,6 +30,8 @@ def epoch_runner(graph: Graph, n_carry: int, n_hyper: int, batch_size: int, exec
     n_carry, n_hyper, batch_size : int
     executor : {"auto", "native", "numpy"}
         ``"auto"``: native, or NumPy with one warning where native code cannot run.
+    threads : int, optional
+        At most so many in native code; by default as many as the work is worth. The bits are always the same.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def epoch_runner(graph: Graph, n_carry: int, n_hyper: int, batch_size: int, exec
     from chainrule.native.loop import compile_loop
 
     try:
-        return compile_loop(graph, n_carry, n_hyper, batch_size, cache=shared_cache())
+        return compile_loop(graph, n_carry, n_hyper, batch_size, cache=shared_cache(), threads=threads)
     except CompileError:
         if executor == "native":
             raise

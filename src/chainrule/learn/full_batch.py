@@ -16,7 +16,7 @@ from chainrule.errors import DivergenceError, OptionError
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import trace
 from chainrule.graph.types import ArrayType
-from chainrule.learn.penalties import GroupL1
+from chainrule.learn.penalties import L1, GroupL1, optimality_residual
 from chainrule.learn.split import Split
 from chainrule.learn.step import one_per_row
 from chainrule.networks import Network, Pass
@@ -92,10 +92,7 @@ def solve(
         return split.value(value, z), split.gradient(gradient)
 
     def residual(theta: np.ndarray) -> float:
-        _, gradient = smooth(theta)
-        at_zero = np.maximum(np.abs(gradient) - weights, 0.0)
-        elsewhere = np.abs(gradient + weights * np.sign(theta))
-        return float(np.max(np.where((theta == 0) & (weights > 0), at_zero, elsewhere), initial=0.0))
+        return optimality_residual(L1(1.0), theta, smooth(theta)[1], weights)
 
     z = split.variables(np.asarray(start, np.float64))
     callback = None if on_iteration is None else (lambda z: on_iteration(split.theta(z)))
@@ -234,8 +231,17 @@ def penalty_weights(training: Any, key: str) -> np.ndarray:
     return weights * sum(p.strength for p in o.penalties if p.key == key)
 
 
-def run_full_batch(training: Any) -> Any:
-    """Train by L-BFGS on all rows at once; called by `train` for optimisers with ``full_batch``."""
+class _Stopped(Exception):
+    """Somebody who watched asked for an end."""
+
+
+def run_full_batch(
+    training: Any, max_epochs: int | None = None, on_epoch: Callable[[Any], bool | None] | None = None
+) -> Any:
+    """Train by L-BFGS on all rows at once; called by `Training.run` for optimisers with ``full_batch``.
+
+    Iterations count as epochs. Where there are validation rows the parameters of the best iteration are kept.
+    """
     o, rows, network = training.options, training.rows, training.network
     dtype = np.dtype(o.dtype)
     sizes = (training.n_inputs, training.n_targets, len(rows))
@@ -261,19 +267,25 @@ def run_full_batch(training: Any) -> Any:
     def note(theta: np.ndarray) -> None:
         training.set_theta(theta)
         training.note_epoch(smooth(theta)[0] - 0.5 * float(l2 @ np.square(theta)))
+        if on_epoch is not None and on_epoch(training):
+            raise _Stopped
 
     tolerance = max(o.tol, 1e-4) if dtype == np.float32 else o.tol
-    solution = solve(
-        smooth,
-        free * training.theta.astype(np.float64),
-        l1=l1 if l1.any() else None,
-        tol=tolerance,
-        max_iter=o.max_epochs,
-        memory=o.optimizer.memory,
-        on_iteration=note,
-        hvp=product if dtype == np.float64 else None,
-    )
-    training.set_theta(solution.theta)
-    training.solution = solution
-    training.reason = solution.reason
+    try:
+        solution = solve(
+            smooth,
+            free * training.theta.astype(np.float64),
+            l1=l1 if l1.any() else None,
+            tol=tolerance,
+            max_iter=o.max_epochs if max_epochs is None else max_epochs,
+            memory=o.optimizer.memory,
+            on_iteration=note,
+            hvp=product if dtype == np.float64 else None,
+        )
+        training.set_theta(solution.theta)
+        training.solution, training.reason = solution, solution.reason
+    except _Stopped:
+        training.reason = "stopped on request"
+    if training.validation is not None:
+        training.restore_best()
     return training

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DivergenceError, OptionError
-from chainrule.learn.divergence import first_fault
+from chainrule.learn.curves import Curves, diagnose
+from chainrule.learn.divergence import check_finite, first_fault_of_epoch
 from chainrule.learn.executors import Executor, epoch_runner
-from chainrule.learn.loop import EpochRunner, NumpyEpoch
+from chainrule.learn.loop import EpochRunner
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
+from chainrule.learn.rows import Rows
 from chainrule.learn.step import Loss, TrainingStep, evaluation_step, initial_carry, shared_step, without_numbers
 from chainrule.networks import UNITS, Layout, Network, Unit
 from chainrule.outputs import OUTPUTS
@@ -25,44 +27,6 @@ _PROGRAMS = ("step", "_epoch", "_evaluate")
 EVALUATION_ROWS = 256
 #: factor by which the learning rate is divided where there is no more progress
 REDUCTION = 4.0
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Encoded rows: what a network is trained and evaluated on.
-
-    Parameters
-    ----------
-    x : array of shape (n_rows, n_inputs)
-    y : array of shape (n_rows, n_targets)
-        Standardised values, or class codes.
-    w : array of shape (n_rows,)
-        Row weights.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    w: np.ndarray
-
-    @classmethod
-    def of(cls, x: Any, y: Any, w: Any = None, dtype: Any = np.float32) -> Rows:
-        """Rows in memory order and dtype for training; rows of weight zero are left out, as if absent.
-
-        Weights are scaled to mean 1, so that a batch's objective estimates the weighted mean over all rows.
-        """
-        x = np.ascontiguousarray(x, dtype)
-        y = np.asarray(y)
-        y = np.ascontiguousarray(y.reshape(len(x), -1), dtype)
-        w = np.ones(len(x)) if w is None else np.asarray(w, np.float64)
-        if not (w > 0).all():
-            keep = w > 0
-            x, y, w = x[keep], y[keep], w[keep]
-        if len(w):
-            w = w / w.mean()
-        return cls(x, y, np.ascontiguousarray(w, dtype))
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 @dataclass(frozen=True)
@@ -100,6 +64,8 @@ class Options:
         Added to every loss that is kept or shown: what a loss of standardised targets lacks to one in their own units.
     intercept : bool
         Whether the last layer has biases; without, they stay zero. For L-BFGS.
+    threads : int, optional
+        At most so many in native loops; by default as many as the work is worth. The bits are always the same.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -119,14 +85,7 @@ class Options:
     executor: Executor = "auto"
     shift: float = 0.0
     intercept: bool = True
-
-
-@dataclass
-class Curves:
-    """Losses by epoch, per row: of the training batches as they went by, and of the validation rows."""
-
-    training: list[float] = field(default_factory=list)
-    validation: list[float] = field(default_factory=list)
+    threads: int | None = None
 
 
 class Training:
@@ -146,6 +105,8 @@ class Training:
     ----------
     epoch : int
         Epochs done.
+    resumed_at : int
+        How many of them were done before training was last resumed.
     curves : Curves
     best_epoch : int
         The epoch (1-based) whose parameters are kept; 0 before the first.
@@ -176,7 +137,7 @@ class Training:
         parts = initial_carry(network, options.optimizer, self.n_inputs, np.array(theta, options.dtype))
         self._names = list(parts)
         self.carry: list[np.ndarray] = list(parts.values())
-        self.epoch = 0
+        self.epoch = self.resumed_at = 0
         self.curves = Curves()
         self.best_epoch, self.best_loss = 0, np.inf
         self._best: list[np.ndarray] = [a.copy() for a in self.carry]
@@ -184,6 +145,7 @@ class Training:
         self.reason = "not trained yet"
         self.reduced = 0
         self.solution: Any = None  # what a full-batch solver says about where it stopped
+        check_finite(self._hyper(), options.dtype)
 
     def __getstate__(self) -> dict[str, Any]:  # programs are built again where they are needed
         return {k: v for k, v in self.__dict__.items() if k not in _PROGRAMS}
@@ -215,26 +177,32 @@ class Training:
 
     @cached_property
     def _epoch(self) -> EpochRunner:
-        return _runner(self.step, self.options.executor)
+        return _runner(self.step, self.options)
 
     @cached_property
     def _evaluate(self) -> EpochRunner:
+        return _runner(self._evaluation_step, self.options)
+
+    @property
+    def _evaluation_step(self) -> TrainingStep:
         o, rows = self.options, min(EVALUATION_ROWS, len(self.validation or self.rows))
-        step = _made(evaluation_step, self.network, o.loss)(
+        return _made(evaluation_step, self.network, o.loss)(
             self.network, self.n_inputs, self.n_targets, rows, dtype=o.dtype, loss=o.loss
         )
-        return _runner(step, o.executor)
 
     def hyper(self) -> list[Any]:
         """Current values of the hyper-parameters, in the graph's order."""
+        values = self._hyper()
+        return [values[name] for name in self.step.hyper]
+
+    def _hyper(self) -> dict[str, Any]:
         o = self.options
         own = o.optimizer.hyper() if isinstance(o.optimizer, FirstOrder) else {}
         values: dict[str, Any] = {f"optimizer.{k}": v for k, v in own.items()}
         if self.reduced and "optimizer.lr" in values:
             values["optimizer.lr"] /= REDUCTION**self.reduced
         values |= {f"layer.{k}": v for k, v in self.network.hyper().items()}
-        values |= {p.key: p.strength for p in o.penalties} | {"seed": np.uint64(self.dropout_key)}
-        return [values[name] for name in self.step.hyper]
+        return values | {p.key: p.strength for p in o.penalties} | {"seed": np.uint64(self.dropout_key)}
 
     # -- parameters
 
@@ -271,7 +239,8 @@ class Training:
         Raises
         ------
         DivergenceError
-            If the loss or a parameter is no longer finite; the state stays that of the epoch before.
+            If a parameter, or the loss of training or validation rows, is no longer finite; the state stays that of
+            the epoch before.
         """
         data = (self.rows.x, self.rows.y, self.rows.w)
         order = self.order(self.epoch + 1)
@@ -279,15 +248,28 @@ class Training:
             carry, sums = self._epoch(self.carry, self.hyper(), data, order)
         if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
             raise DivergenceError(self._explain_divergence(order))
-        self.carry = carry
-        self.note_epoch(sums[0] / sums[1])
+        before, self.carry = self.carry, carry
+        try:
+            self.note_epoch(sums[0] / sums[1])
+        except DivergenceError:
+            self.carry = before
+            raise
 
     def note_epoch(self, training_loss: float) -> None:
-        """Count an epoch with this training loss: extend the curves, and judge the progress."""
+        """Count an epoch with this training loss: extend the curves, and judge the progress.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss of the validation rows is not finite; the epoch does not count then.
+        """
+        if self.validation is not None:
+            loss = self.loss(self.validation)
+            if not np.isfinite(loss):
+                raise DivergenceError(self._explain_validation(self.validation))
+            self.curves.validation.append(loss)
         self.epoch += 1
         self.curves.training.append(float(training_loss) + self.options.shift)
-        if self.validation is not None:
-            self.curves.validation.append(self.loss(self.validation))
         self._judge()
 
     def loss(self, rows: Rows) -> float:
@@ -320,6 +302,10 @@ class Training:
         on_epoch : callable, optional
             Called after every epoch; returning True stops.
         """
+        if self.options.optimizer.full_batch:
+            from chainrule.learn.full_batch import run_full_batch
+
+            return run_full_batch(self, max_epochs, on_epoch)
         limit = self.options.max_epochs if max_epochs is None else max_epochs
         what = "validation" if self.validation is not None else "training"
         self.reason = f"the limit of {limit} epochs was reached"
@@ -344,18 +330,43 @@ class Training:
         return self
 
     def resume(self, rows: Rows, validation: Rows | None, options: Options) -> None:
-        """Prepare to go on with these rows and options, from the present parameters and optimiser state."""
+        """Prepare to go on with these rows and options, from the present parameters and optimiser state.
+
+        Raises
+        ------
+        OptionError
+            If rows or options do not fit what is carried on: other numbers of inputs and targets, another optimiser,
+            another dtype.
+        """
         if rows.x.shape[1] != self.n_inputs or rows.y.shape[1] != self.n_targets:
             raise OptionError(
                 f"training began with {self.n_inputs} inputs and {self.n_targets} targets, "
                 f"these rows have {rows.x.shape[1]} and {rows.y.shape[1]}"
             )
+        if options.dtype != self.options.dtype:
+            raise OptionError(f"training began in {self.options.dtype} and cannot go on in {options.dtype}")
+        if not self._carries(options.optimizer):
+            raise OptionError(
+                f"training began with {self.options.optimizer}, whose state {options.optimizer} cannot take over"
+            )
         for cached in _PROGRAMS:
             self.__dict__.pop(cached, None)
         self.rows, self.options = rows, options
+        check_finite(self._hyper(), options.dtype)
+        self.resumed_at = self.epoch
         self.validation = validation if validation is not None and len(validation) else None
         self._reference, self._stale, self.reduced = np.inf, 0, 0
         self.best_epoch, self.best_loss = 0, np.inf
+
+    def _carries(self, optimizer: Optimizer) -> bool:
+        """Whether an optimiser can go on from the present state."""
+        same = type(optimizer) is type(self.options.optimizer)
+        return same and list(initial_carry(self.network, optimizer, self.n_inputs, self.theta)) == self._names
+
+    def diagnosis(self) -> str:
+        """Which of over- and underfitting the curves show since training was last resumed, in words."""
+        curves = self.curves.last(self.epoch - self.resumed_at, self.validation is not None)
+        return diagnose(curves, self.best_epoch - self.resumed_at)
 
     def restore_best(self) -> None:
         """Go back to the parameters of the epoch with the smallest watched loss."""
@@ -364,21 +375,31 @@ class Training:
 
     def _explain_divergence(self, order: np.ndarray) -> str:
         """Run the failed epoch again step by step, to the first step and node that is not finite."""
-        graph = self.step.graph
-        found: list[str] = []
-
-        def watch(batch: int, inputs: list[Any], outputs: list[Any]) -> None:
-            if found or all(np.isfinite(np.asarray(v, np.float64)).all() for v in outputs):
-                return
-            found.append(f"in batch {batch + 1}, first at {first_fault(graph, inputs)}")
-
-        runner = NumpyEpoch(graph, len(self.step.carry), len(self.step.hyper), self.step.batch_size, watch)
-        with np.errstate(all="ignore"):
-            runner(self.carry, self.hyper(), (self.rows.x, self.rows.y, self.rows.w), order)
-        where = found[0] if found else "after the last batch"
+        where = self._fault(self.step, self.carry, self.hyper(), self.rows, order) or "after the last batch"
         return (
             f"training diverged in epoch {self.epoch + 1}: values became infinite or NaN {where}; "
             "lower the learning rate, or look for extreme values in the data"
+        )
+
+    def _explain_validation(self, rows: Rows) -> str:
+        carry = [self.theta, *self.buffers.values()]
+        where = self._fault(self._evaluation_step, carry, (), rows, np.arange(len(rows))) or "in its sum"
+        return (
+            f"the validation loss became infinite or NaN in epoch {self.epoch + 1} {where}; "
+            "lower the learning rate, or look for extreme values in the validation rows"
+        )
+
+    @staticmethod
+    def _fault(step: TrainingStep, carry: Sequence[Any], hyper: Sequence[Any], rows: Rows, order: Any) -> str | None:
+        return first_fault_of_epoch(
+            step.graph,
+            (*step.carry, *step.hyper),
+            len(step.hyper),
+            step.batch_size,
+            carry,
+            hyper,
+            (rows.x, rows.y, rows.w),
+            order,
         )
 
 
@@ -391,8 +412,10 @@ def _made(make: Any, network: Network, loss: Loss | None) -> Any:
     return make.__wrapped__ if loss is not None or own or not registered else make
 
 
-def _runner(step: TrainingStep, executor: Executor) -> EpochRunner:
-    return epoch_runner(step.graph, len(step.carry), len(step.hyper), step.batch_size, executor)
+def _runner(step: TrainingStep, options: Options) -> EpochRunner:
+    return epoch_runner(
+        step.graph, len(step.carry), len(step.hyper), step.batch_size, options.executor, options.threads
+    )
 
 
 def train(
@@ -403,34 +426,7 @@ def train(
     on_epoch: Callable[[Training], bool | None] | None = None,
 ) -> Training:
     """Train a network from its initial values; see `Training` and `Options`."""
-    training = Training(network, rows, options, validation)
-    if options.optimizer.full_batch:
-        from chainrule.learn.full_batch import run_full_batch
-
-        return run_full_batch(training)
-    return training.run(on_epoch=on_epoch)
-
-
-def diagnose(curves: Curves, best_epoch: int) -> str:
-    """Say plainly which of over- and underfitting the curves show.
-
-    Compares the validation loss at the best epoch and at the end with the training loss.
-    """
-    if not curves.validation or best_epoch < 1:
-        return "no validation rows, so over- and underfitting cannot be told apart"
-    start = max(abs(curves.validation[0] - min(curves.validation)), 1e-12)
-    best = curves.validation[best_epoch - 1]
-    gap = best - curves.training[best_epoch - 1]
-    rise = curves.validation[-1] - best
-    falling = best_epoch == len(curves.validation)
-    if falling:
-        return "underfitting: the validation loss was still falling at the end; train longer or use a larger network"
-    if gap > 0.5 * start or rise > 0.25 * start:
-        return (
-            f"overfitting: after epoch {best_epoch} the validation loss rose while the training loss went on falling; "
-            "the best epoch was kept. More rows, a larger l2 or a smaller network would help"
-        )
-    return "neither over- nor underfitting stands out: training and validation loss flattened out together"
+    return Training(network, rows, options, validation).run(on_epoch=on_epoch)
 
 
 __all__ = ["Curves", "Options", "Rows", "Training", "diagnose", "train"]
