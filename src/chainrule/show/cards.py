@@ -136,12 +136,11 @@ def _numbers(value: Any, gradient: Any) -> _Part:
     beside = sum([part.width for part in parts]) + 16.0 * (len(parts) - 1) <= _WIDEST
     x = y = width = height = 0.0
     body = ""
-    if np.size(value) > 1:
-        y = height = 3.0
+    top = y = height = 3.0 if np.size(value) > 1 else 0.0
     for part in parts:
         body += f'<g transform="translate({x:.1f} {y:.1f})">{part.body}</g>'
         width, height = max(width, x + part.width), max(height, y + part.height)
-        x, y = (x + part.width + 16.0, 0.0) if beside else (0.0, y + part.height + 3.0)
+        x, y = (x + part.width + 16.0, top) if beside else (0.0, y + part.height + 3.0)
     return _Part(width, height, body)
 
 

@@ -183,11 +183,24 @@ def levels(
                     boxes[path].setdefault(end)
                     wires[path].setdefault((start, end), {}).setdefault(source)
     first = {group.path: group.nodes[0] for outer in groups for group in outer.walk()}
-
-    def rank(key: Key) -> int:  # neighbours that could change places keep the order of the graph
-        return key if isinstance(key, int) else first[key] if key in first else int(key.partition(":")[2])
-
-    return {path: _level(path, sorted(boxes[path], key=rank), wires[path], size, direction) for path in boxes}
+    made: dict[str, Level] = {}
+    for path in reversed(paths):  # the inside of a group before the level it is in
+        # boxes that could change places stand as in the graph, or in the order in which a group takes them in
+        rank: dict[Key, tuple[float, float]] = {}
+        for key in boxes[path]:
+            place = key if isinstance(key, int) else first[key] if key in first else int(key.partition(":")[2])
+            rank[key] = float(place), 0.0
+        readers: dict[Key, set[Key]] = {}
+        for start, end in wires[path]:
+            readers.setdefault(start, set()).add(end)
+        for start, (end, *others) in readers.items():
+            if end in made and not others:
+                entries = {f"in:{value}" for value in wires[path][start, end]}
+                port = next(box for box in made[str(end)].boxes if box.key in entries)
+                rank[start] = rank[end][0] - 0.5, port.x if direction == "down" else port.y
+        keys = sorted(boxes[path], key=rank.__getitem__)
+        made[path] = _level(path, keys, wires[path], size, direction)
+    return {path: made[path] for path in paths}
 
 
 def compose(graph: Graph, levels: Mapping[str, Level], opened: Iterable[str] = ()) -> Layout:
@@ -373,6 +386,10 @@ class _Open:
         """The row that is nearest."""
         return bisect_left(self._between, along)
 
+    def row(self, along: float) -> Point:
+        """Where the row at a place before is now."""
+        return self._rows[self._row(along)][1]
+
     def box(self, key: Key) -> Point:
         """The centre of a box."""
         across, along = self.centre[key]
@@ -427,14 +444,19 @@ class _Placed:
         return next((path for path in chain[1:] if path not in self.corner), position)
 
     def wire(self, path: str, start: Key, end: Key) -> list[Point]:
-        """An arrow of a level, on the sheet: it stays on the borders of boxes, and leaves out those of open groups."""
+        """An arrow of a level, on the sheet: in rows straight, so that it cuts no box; without ends at open groups."""
         points, (left, top) = self._edges[path][start, end], self.corner[path]
         middle = [(x + left, y + top) for x, y in map(self._open[path].line, points[1:-1])]
-        first = [] if start in self.opened else [self._kept(path, start, points[0])]
-        last = [] if end in self.opened else [self._kept(path, end, points[-1])]
+        first = [] if start in self.opened else self._end(path, start, points[0])
+        last = [] if end in self.opened else self._end(path, end, points[-1])[::-1]
         return [*first, *middle, *last]
 
-    def _kept(self, path: str, key: Key, point: Point) -> Point:
-        """A point on a box's border, where the box is now."""
+    def _end(self, path: str, key: Key, point: Point) -> list[Point]:
+        """A point on a box's border, where the box is now, and straight on where it leaves the row."""
         (old_x, old_y), (x, y) = self._before[path][key], self._at[path, key]
-        return point[0] - old_x + x, point[1] - old_y + y
+        moved = point[0] - old_x + x, point[1] - old_y + y
+        mirror = _MIRROR[self.levels[path].direction]
+        across, along = mirror(moved)
+        begin, end = self._open[path].row(mirror((old_x, old_y))[1])
+        border = mirror(self.corner[path])[1] + (end if along > mirror((x, y))[1] else begin)
+        return [moved] if abs(border - along) < 1e-6 else [moved, mirror((across, border))]

@@ -205,7 +205,8 @@ def _curve(points: Sequence[Point], direction: Direction) -> str:
 
 def _on_arrow(edge: Edge, derivative: float, direction: Direction) -> str:
     """The local derivative in the middle of the arrow's last bend, or above it where arrows point right."""
-    (x0, y0), (x1, y1) = edge.points[-2:]
+    bends = [(a, b) for a, b in pairwise(edge.points) if abs(b[0] - a[0]) + abs(b[1] - a[1]) > 30]
+    (x0, y0), (x1, y1) = bends[-1] if bends else edge.points[-2:]
     if direction == "right":
         below = y1 < y0 - 1  # an arrow that rises has its free side below
         x, y = (x0 + x1) / 2, (y0 + y1) / 2 + (14 if below else -6)
