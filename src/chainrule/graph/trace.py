@@ -164,9 +164,9 @@ def scope(name: str) -> Iterator[None]:
         recorder.scope = outer
 
 
-def join_scopes(*parts: str) -> str:
-    """The path of a scope inside others, outermost first; empty ones are none."""
-    return "/".join([part for part in parts if part])
+def join_scopes(outer: str, inner: str) -> str:
+    """The path of a scope inside another one; an empty one is none."""
+    return f"{outer}/{inner}" if outer and inner else outer or inner
 
 
 def apply(primitive: Primitive, *inputs: Any, **params: Any) -> Any:

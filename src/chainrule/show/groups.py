@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from chainrule.graph.graph import Graph
-from chainrule.graph.trace import join_scopes
 
 _GRADIENT = "gradient"
 
@@ -85,7 +84,7 @@ def _adopt(graph: Graph, paths: list[str]) -> None:
 def _shared(paths: Sequence[str]) -> str:
     """The innermost group that all are in."""
     same = takewhile(lambda parts: len(set(parts)) == 1, zip(*[path.split("/") for path in paths], strict=False))
-    return join_scopes(*[parts[0] for parts in same])
+    return "/".join([parts[0] for parts in same])
 
 
 def _named_after(graph: Graph, position: int, path: str) -> bool:
