@@ -7,7 +7,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import TraceError
-from chainrule.native.compile import NativeProgram, shared_cache
+from chainrule.native.cache import shared_cache
+from chainrule.native.compile import NativeProgram
 from chainrule.native.function import compile
 
 

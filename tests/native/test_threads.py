@@ -9,6 +9,7 @@ import pytest
 from llvmlite import ir
 
 from chainrule.native import code
+from chainrule.native.barrier import barrier_unit, emit_barrier, share
 from chainrule.native.products import Product, emit_product, plan_product
 from chainrule.native.runtime import Executable, Unit, compile_units, emit_object
 from chainrule.native.target import Target
@@ -16,10 +17,7 @@ from chainrule.native.threads import (
     available_cores,
     barrier_address,
     barrier_memory,
-    barrier_unit,
-    emit_barrier,
     run_team,
-    share,
     team_size,
 )
 

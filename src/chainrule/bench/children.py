@@ -1,6 +1,7 @@
 """Programs that are measured in a process of their own: start-up, compilation from nothing, memory.
 
-Each is source text, run by a fresh interpreter; the last line it prints is a number.
+Each is source text, run by a fresh interpreter; the last line it prints is a number. The interpreters share a folder of
+bytecode, as those of an installed package do, wherever and however this one was started.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 
@@ -67,6 +70,12 @@ def seconds_of(arguments: list[str], environment: Mapping[str, str] | None = Non
 
 def _run(arguments: list[str], environment: Mapping[str, str] | None) -> str:
     path = os.pathsep.join(filter(None, [str(Path(chainrule.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-    surroundings = {**os.environ, "PYTHONPATH": path, **(environment or {})}
+    bytecode = {"PYTHONPYCACHEPREFIX": _bytecode().name, "PYTHONDONTWRITEBYTECODE": ""}
+    surroundings = {**os.environ, "PYTHONPATH": path, **bytecode, **(environment or {})}
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=surroundings, check=True)
     return done.stdout
+
+
+@cache
+def _bytecode() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="chainrule-bench-")

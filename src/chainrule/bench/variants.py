@@ -15,7 +15,7 @@ from chainrule.bench.ours import Variant, options, softmax_network
 from chainrule.bench.race import race
 from chainrule.learn.executors import epoch_runner
 from chainrule.learn.training import Rows, Training
-from chainrule.native.compile import shared_cache
+from chainrule.native.cache import shared_cache
 from chainrule.native.loop import compile_loop
 from chainrule.networks import Dense, Maxout, Network
 from chainrule.outputs import Categorical, GaussianMixture

@@ -19,6 +19,7 @@ from chainrule.graph.graph import Graph, Node
 from chainrule.graph.primitive import PRIMITIVES
 from chainrule.graph.tree import flatten
 from chainrule.learn.executors import Executor, native_runs
+from chainrule.native.cache import graph_words, shared_cache
 
 #: rows per block
 BLOCK = 32
@@ -49,7 +50,9 @@ class BlockRunner:
     def __init__(self, graph: Graph, n_fixed: int, executor: Executor = "auto") -> None:
         general, self._constants = constants_as_inputs(graph, n_fixed)
         native = executor == "native" or (executor == "auto" and native_runs())
-        self._run = rows_runner(_Described.of(general), n_fixed + len(self._constants), native, executor == "native")
+        self._run = rows_runner(
+            _Described(graph_words(general), general), n_fixed + len(self._constants), native, executor == "native"
+        )
 
     def __call__(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The graph's outputs for all rows."""
@@ -98,22 +101,11 @@ class _Described:
     words: str
     graph: Graph = field(compare=False)
 
-    @staticmethod
-    def of(graph: Graph) -> _Described:
-        nodes = [
-            (n.primitive.name, n.inputs, n.type, n.params["value"].tobytes())
-            if n.primitive.name == "constant"
-            else (n.primitive.name, n.inputs, n.type, sorted(n.params.items()))
-            for n in graph.nodes
-        ]
-        return _Described(repr((nodes, graph.inputs, graph.outputs)), graph)
-
 
 @lru_cache(maxsize=64)
 def rows_runner(described: _Described, n_fixed: int, native: bool, must: bool) -> RowsRunner:
     """The runner of a graph, made once for all graphs of the same description."""
     if native:
-        from chainrule.native.compile import shared_cache
         from chainrule.native.rows import compile_rows
 
         try:

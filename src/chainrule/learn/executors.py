@@ -42,7 +42,7 @@ def epoch_runner(
         raise OptionError(f"executor must be 'auto', 'native' or 'numpy', got {executor!r}")
     if executor == "numpy" or (executor == "auto" and not native_runs()):
         return NumpyEpoch(graph, n_carry, n_hyper, batch_size)
-    from chainrule.native.compile import shared_cache
+    from chainrule.native.cache import shared_cache
     from chainrule.native.loop import compile_loop
 
     try:

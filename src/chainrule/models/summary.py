@@ -209,7 +209,8 @@ def _measure(graph: Graph) -> dict[str, tuple[int, float]]:
     """Operations and seconds per run of each scope, in native code on one thread; nothing where that cannot run."""
     if not native_runs():
         return {}
-    from chainrule.native.compile import compile_graph, shared_cache
+    from chainrule.native.cache import shared_cache
+    from chainrule.native.compile import compile_graph
 
     try:
         program = compile_graph(graph, cache=shared_cache(), measured=True)

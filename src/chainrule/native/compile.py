@@ -10,7 +10,6 @@ import ctypes
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache as memoize
 from time import perf_counter
 from typing import Any
 
@@ -19,26 +18,20 @@ import numpy as np
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
-from chainrule.native.emit import LIBRARY, RUN, Slots, emit_run, product_plans, scratch_bytes
+from chainrule.native.emit import emit_run, product_plans, scratch_bytes
 from chainrule.native.epilogue import fuse_epilogues
+from chainrule.native.frame import LIBRARY, RUN, Frame, Slots, address_of, as_array, failure
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Buffer, Place
-from chainrule.native.plan import ALIGNMENT, MemoryPlan, plan_memory
+from chainrule.native.plan import MemoryPlan, plan_memory
 from chainrule.native.report import Clock, ProgramReport, report
 from chainrule.native.runtime import Executable, Unit, compile_units
 from chainrule.native.steps import LibraryStep, Program
 from chainrule.native.target import Target
 from chainrule.native.terms import to_terms
-from chainrule.native.threads import barrier_address, barrier_memory
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
-
-
-@memoize
-def shared_cache() -> ObjectCache:
-    """The user's cache of object code."""
-    return ObjectCache()
 
 
 def compile_graph(
@@ -115,7 +108,7 @@ class NativeProgram:
         """
         if len(inputs) != len(self._types):
             raise GraphError(f"{self.graph.name} takes {len(self._types)} inputs, got {len(inputs)}")
-        frame = self._frames.pop() if self._frames else Frame(self._slots, self.memory, self.program.constants)
+        frame = self._frames.pop() if self._frames else Frame(self._slots, self.memory.bytes, self.program.constants)
         table = frame.table
         arrays = []  # kept until the call is over
         for k, (value, (dtype, shape)) in enumerate(zip(inputs, self._types, strict=True)):
@@ -156,50 +149,6 @@ def with_clock(program: Program, measured: bool) -> Program:
     return replace(program, buffers=(*program.buffers, Buffer("int64", len(program.steps), "clock")))
 
 
-def as_array(
-    value: Any, dtype: np.dtype, shape: tuple[int, ...], graph: str, names: Sequence[str], position: int
-) -> np.ndarray:
-    """An argument as an array of a dtype and shape, laid out row by row; itself if it is one."""
-    if type(value) is np.ndarray and value.dtype == dtype and value.shape == shape and value.flags.c_contiguous:
-        return value
-    if np.shape(value) != shape:
-        raise GraphError(f"{graph}: input {names[position]} must have shape {shape}, got {np.shape(value)}")
-    return np.ascontiguousarray(value, dtype).reshape(shape)
-
-
-def address_of(array: np.ndarray) -> int:
-    """Where an array's first element lies."""
-    address: int = array.__array_interface__["data"][0]  # half the time of array.ctypes.data
-    return address
-
-
-class Frame:
-    """What one call needs to itself: table of addresses, an arena per member of a team, status and barrier."""
-
-    def __init__(self, slots: Slots, memory: MemoryPlan, constants: Sequence[np.ndarray], members: int = 1) -> None:
-        self.table = (ctypes.c_void_p * max(slots.length, 1))()
-        self.table_address = ctypes.addressof(self.table)
-        self._constants = [np.ascontiguousarray(c) for c in constants]
-        for k, array in enumerate(self._constants):
-            self.table[slots["constant"] + k] = array.ctypes.data
-        self._arena = np.empty(memory.bytes * members + ALIGNMENT, np.uint8)
-        self.arena_address = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
-        self._status, self._barrier = ctypes.c_int32(0), barrier_memory()
-        self.barrier_address = barrier_address(self._barrier)
-        if slots.has_status:
-            self.table[slots["status"]] = ctypes.addressof(self._status)
-
-    @property
-    def status(self) -> int:
-        """0, or what went wrong in the last call."""
-        return self._status.value
-
-    def take_status(self) -> int:
-        """The status, which becomes 0."""
-        status, self._status.value = self._status.value, 0
-        return status
-
-
 class Library:
     """Computes steps by their NumPy meaning when native code asks for it."""
 
@@ -214,10 +163,7 @@ class Library:
         """What a status other than 0 means."""
         if status < 0:
             return self.errors.popleft()
-        node, names = graph.nodes[status - 1], graph.node_names
-        types = ", ".join(str(graph.nodes[i].type) for i in node.inputs)
-        call = f"{names[status - 1]} = {node.primitive.name}({types})"
-        return GraphError(f"{graph.name}: {call}: an index is out of bounds")
+        return failure(graph, status)
 
     def _call(self, k: int, table: int, arena: int) -> int:
         try:

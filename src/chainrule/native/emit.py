@@ -22,9 +22,11 @@ from itertools import pairwise
 from llvmlite import ir
 
 from chainrule.native import code
+from chainrule.native.barrier import emit_barrier, share
 from chainrule.native.emit_memory import storage_type
 from chainrule.native.emit_nest import define_nest
 from chainrule.native.emit_product import define_product_with
+from chainrule.native.frame import BLOCKS, EPOCH, LIBRARY, RUN, Slots
 from chainrule.native.nests import Nest
 from chainrule.native.plan import MemoryPlan
 from chainrule.native.products import Product, ProductPlan, define_product, plan_product
@@ -33,11 +35,9 @@ from chainrule.native.schedule import lanes_of, schedule
 from chainrule.native.steps import LibraryStep, ProductStep, Program, matrix_form
 from chainrule.native.target import Target
 from chainrule.native.team import ALONE, Share, TeamPlan, cut_nest
-from chainrule.native.threads import emit_barrier, share
 
 _I32 = ir.IntType(32)
 _BYTE = ir.IntType(8)
-RUN, EPOCH, BLOCKS, LIBRARY = "run", "epoch", "blocks", "library"
 
 
 def emit_blocks(
@@ -88,23 +88,6 @@ def emit_blocks(
     builder.position_at_end(done)
     builder.ret(builder.load(emitter.status, typ=_I32))
     return emitter.module
-
-
-class Slots(dict[str, int]):
-    """Where in the table of addresses the buffers of each role start, and how long the table is."""
-
-    length: int
-    has_status: bool
-
-    @staticmethod
-    def of(program: Program) -> Slots:
-        slots, start = Slots(), 0
-        slots.has_status = any(b.role == "status" for b in program.buffers)
-        for role in ("input", "output", "constant", "order", "data", "sum", "status", "clock"):
-            slots[role] = start
-            start += max((b.number + 1 for b in program.buffers if b.role == role), default=0)
-        slots.length = start
-        return slots
 
 
 def product_plans(program: Program, target: Target) -> dict[int, ProductPlan]:

@@ -16,7 +16,8 @@ from chainrule.graph.graph import Graph
 from chainrule.graph.trace import as_recordable, function_name, trace
 from chainrule.graph.tree import TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
-from chainrule.native.compile import compile_graph, shared_cache
+from chainrule.native.cache import shared_cache
+from chainrule.native.compile import compile_graph
 from chainrule.native.runtime import unavailable
 from chainrule.native.target import Target
 

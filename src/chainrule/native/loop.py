@@ -9,32 +9,26 @@ import ctypes
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
-from chainrule.native.affine import Affine, counters, dot, row_major
 from chainrule.native.cache import ObjectCache
-from chainrule.native.compile import Frame, Library, address_of, as_array, with_clock
-from chainrule.native.emit import EPOCH, LIBRARY, Slots, emit_epoch, product_plans, scratch_bytes
-from chainrule.native.epilogue import fuse_epilogues
-from chainrule.native.fuse import fuse
-from chainrule.native.inplace import in_place
-from chainrule.native.lower import lower
-from chainrule.native.nests import Body, Buffer, Indirect, Nest, Result
+from chainrule.native.frame import EPOCH, Frame, address_of, as_array, failure
 from chainrule.native.pace import Pace
-from chainrule.native.plan import plan_memory
-from chainrule.native.report import Clock, ProgramReport, report
-from chainrule.native.runtime import Unit, compile_units
-from chainrule.native.steps import Program, Step
+from chainrule.native.recipe import load_or_compile
 from chainrule.native.target import Target
-from chainrule.native.team import plan_team, team_of
-from chainrule.native.terms import to_terms
-from chainrule.native.threads import barrier_unit, run_team
+from chainrule.native.threads import available_cores, run_team
+
+if TYPE_CHECKING:  # an epoch that is in the cache is loaded without the compiler
+    from chainrule.native.epoch_plan import EpochPlan
+    from chainrule.native.plan import MemoryPlan
+    from chainrule.native.report import Clock, ProgramReport
+    from chainrule.native.steps import Program
+    from chainrule.native.team import TeamPlan
 
 
 def compile_loop(
@@ -106,34 +100,44 @@ class NativeEpoch:
         self.target = target
         self._types = [graph.nodes[i].type for i in graph.inputs]
         _check(graph, n_carry, n_hyper, batch_size)
-        step = in_place(fuse(fuse_epilogues(lower(to_terms(graph)))), {k: k for k in range(n_carry)})
-        program = epoch_program(step, n_carry, n_hyper)
-        program, members = team_of(program, product_plans(program, target), target, threads)
-        self.program = with_clock(program, measured)
-        self.plans = product_plans(self.program, target)
-        team = plan_team(self.program, None, self.plans, target, members)
-        self.memory = plan_memory(self.program, scratch_bytes(self.program, self.plans, target, team), members)
-        self.team = plan_team(self.program, self.memory, self.plans, target, members)
-        self._library = Library(self.program, self.memory)
-        unit = Unit(
-            lambda: emit_epoch(self.program, self.memory, self.plans, target, self.team, batch_size),
-            key=self.program.key(self.memory, self.plans, self.team, EPOCH, batch_size),
-            level=0,
-            name=f"{graph.name} epoch",
-        )
-        units = [unit] if self.team.members == 1 else [unit, barrier_unit(target)]
-        self.executable = compile_units(
-            units, [EPOCH], target=target, cache=cache, symbols={LIBRARY: self._library.address}
+        threads = available_cores() if threads is None else threads
+        self._asked = (n_carry, n_hyper, batch_size, target, threads, measured)
+        recipe, self.executable, self._plan = load_or_compile(
+            graph, (n_carry, n_hyper, batch_size, threads, measured), EPOCH, target, cache, self._make_plan
         )
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._function = self.executable.function(
             EPOCH, ctypes.c_int32, number, number, pointer, pointer, number, pointer
         )
-        self._slots = Slots.of(self.program)
+        self._recipe, self._slots = recipe, recipe.slots
         self._lengths = (n_carry, n_hyper, len(graph.inputs) - n_carry - n_hyper)
         self._frames: deque[_EpochFrame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
-        self._clock = Clock(len(self.program.steps)) if measured else None
-        self._pace = Pace(self.team.members)
+        self._clock = _clock(self) if measured else None
+        self._pace = Pace(recipe.members)
+
+    def _make_plan(self) -> EpochPlan:
+        from chainrule.native.epoch_plan import plan_epoch
+
+        return plan_epoch(self.graph, *self._asked)
+
+    @property
+    def plan(self) -> EpochPlan:
+        """What the compiler decided; made again where the code came from the cache."""
+        if self._plan is None:
+            self._plan = self._make_plan()
+        return self._plan
+
+    @property
+    def program(self) -> Program:
+        return self.plan.program
+
+    @property
+    def memory(self) -> MemoryPlan:
+        return self.plan.memory
+
+    @property
+    def team(self) -> TeamPlan:
+        return self.plan.team
 
     def __call__(
         self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], order: np.ndarray
@@ -191,7 +195,7 @@ class NativeEpoch:
             )
             done += batches
             if frame.status:
-                raise self._library.error(self.graph, frame.take_status())
+                raise self._error(frame.take_status())
             seconds = perf_counter() - start
             if self._clock is not None:
                 self._clock.seconds += seconds
@@ -203,6 +207,9 @@ class NativeEpoch:
         self._frames.append(frame)
         return current, sums
 
+    def _error(self, status: int) -> BaseException:
+        return failure(self.graph, status) if status > 0 else self.plan.library.error(self.graph, status)
+
     def _expect(self, k: int, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
         if given != shape:
             name = self.graph.node_names[self.graph.inputs[k]]
@@ -210,6 +217,8 @@ class NativeEpoch:
 
     def report(self) -> ProgramReport:
         """Steps of a batch, memory, operations; times too if it was compiled with ``measured=True`` and has run."""
+        from chainrule.native.report import report
+
         seconds = {} if self._clock is None else self._clock.per_step()
         return report(self.program, self.memory, self.executable.reports, seconds)
 
@@ -217,11 +226,18 @@ class NativeEpoch:
         return f"{self.program}\n{self.memory}"
 
 
+def _clock(epoch: NativeEpoch) -> Clock:
+    from chainrule.native.report import Clock
+
+    return Clock(len(epoch.program.steps))
+
+
 class _EpochFrame(Frame):
     """What one call needs to itself, and remembers from the call before: most calls differ in the carry alone."""
 
     def __init__(self, epoch: NativeEpoch) -> None:
-        super().__init__(epoch._slots, epoch.memory, epoch.program.constants)
+        recipe = epoch._recipe
+        super().__init__(recipe.slots, recipe.arena, recipe.constants)
         self.epoch = epoch
         start, whole, _ = epoch._lengths
         self._types = [(epoch._types[k].dtype, epoch._types[k].shape) for k in range(len(epoch._types))]
@@ -283,59 +299,3 @@ def _check(graph: Graph, n_carry: int, n_hyper: int, batch_size: int) -> None:
     for node in outputs[n_carry:]:
         if node.shape:
             raise GraphError(f"{graph.name}: what is added up must be scalars, got {node.type}")
-
-
-def epoch_program(program: Program, n_carry: int, n_hyper: int) -> Program:
-    """One step's program with the gathering of its rows before it and the adding-up of its sums behind it.
-
-    The batch becomes memory of the arena, filled from buffers of role ``data`` at the rows that the buffer of role
-    ``order`` names (-1: zeros); scalar outputs are added to the buffer of role ``sum``.
-    """
-    graph, buffers = program.graph, list(program.buffers)
-    before: list[Step] = []
-    after: list[Step] = []
-    order = _add(buffers, Buffer("int64", 0, "order"))
-    _add(buffers, Buffer("int32", 1, "status"))
-    total = _add(buffers, Buffer("float64", len(graph.outputs) - n_carry, "sum"))
-    for b, buffer in enumerate(program.buffers):
-        if buffer.role == "input" and buffer.number >= n_carry + n_hyper:
-            number = buffer.number - n_carry - n_hyper
-            data = _add(buffers, Buffer(buffer.dtype, 0, "data", number))
-            node = graph.inputs[buffer.number]
-            buffers[b] = replace(buffer, role="arena", number=0)
-            if buffer.size:
-                before.append(_gathering(graph.nodes[node].shape, buffer.dtype, order, data, b, node))
-        elif buffer.role == "output":
-            buffers[b] = replace(buffer, role="arena", number=0)
-            after.append(_adding(buffer, b, total, graph.outputs[buffer.number], buffer.number - n_carry))
-    return replace(program, buffers=tuple(buffers), steps=(*before, *program.steps, *after))
-
-
-def _add(buffers: list[Buffer], buffer: Buffer) -> int:
-    buffers.append(buffer)
-    return len(buffers) - 1
-
-
-def _gathering(shape: Sequence[int], dtype: str, order: int, data: int, target: int, node: int) -> Nest:
-    index, extents = counters(shape)
-    body = Body()
-    row = body.add("load", (), "int64", (order, index[0]))
-    zero = body.add("constant", (), "int64", 0)
-    real = body.add("greater_equal", (row, zero), "bool")
-    safe = body.add("where", (real, row, zero), "int64")
-    length = int(np.prod(shape[1:], dtype=int))
-    along = dot(index[1:], row_major(shape[1:]))
-    value = body.add("load", (), dtype, (data, along, Indirect(safe, length, 0)))
-    nothing = body.add("constant", (), dtype, np.dtype(dtype).type(0).item())
-    kept = body.add("where", (real, value, nothing), dtype)
-    place = dot(index, row_major(shape))
-    return Nest(extents, tuple(body.instructions), (Result("store", kept, target, place, tuple(extents)),), node)
-
-
-def _adding(buffer: Buffer, source: int, total: int, node: int, number: int) -> Nest:
-    body = Body()
-    value = body.add("load", (), buffer.dtype, (source, Affine()))
-    wide = value if buffer.dtype == "float64" else body.add("cast", (value,), "float64")
-    before = body.add("load", (), "float64", (total, Affine(number)))
-    result = body.add("add", (before, wide), "float64")
-    return Nest({}, tuple(body.instructions), (Result("store", result, total, Affine(number), ()),), node)

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chainrule.native.frame import ALIGNMENT
 from chainrule.native.steps import Program
-
-ALIGNMENT = 64
 
 
 @dataclass(frozen=True)

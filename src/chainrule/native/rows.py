@@ -11,30 +11,24 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
-from chainrule.native.compile import Frame, Library, address_of, as_array
-from chainrule.native.emit import BLOCKS, LIBRARY, Slots, emit_blocks, product_plans, scratch_bytes
-from chainrule.native.epilogue import fuse_epilogues
-from chainrule.native.fuse import fuse
-from chainrule.native.lower import lower
-from chainrule.native.nests import Buffer
-from chainrule.native.plan import plan_memory
-from chainrule.native.runtime import Unit, compile_units
-from chainrule.native.steps import Program
+from chainrule.native.frame import BLOCKS, Frame, address_of, as_array, failure
+from chainrule.native.recipe import load_or_compile
 from chainrule.native.target import Target
-from chainrule.native.team import estimated_seconds
-from chainrule.native.terms import to_terms
 from chainrule.native.threads import available_cores, run_helped
 
+if TYPE_CHECKING:  # code that is in the cache is loaded without the compiler
+    from chainrule.native.plan import MemoryPlan
+    from chainrule.native.rows_plan import RowsPlan
+    from chainrule.native.steps import Program
+
 _SHORTEST_SHARE = 40e-6  # seconds of work for which another thread is called to help: that takes some 20 µs
-_AT_ONCE = 5e-6  # seconds of work that a thread takes at a time
 
 
 def compile_rows(
@@ -93,28 +87,35 @@ class NativeRows:
         self._types = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.inputs]
         self._outputs = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.outputs]
         self.block = _block_of(graph, n_fixed)
-        self.program = _by_rows(fuse(fuse_epilogues(lower(to_terms(graph)))), n_fixed)
-        plans = product_plans(self.program, target)
-        self.memory = plan_memory(self.program, scratch_bytes(self.program, plans, target))
-        self._seconds = estimated_seconds(self.program, plans, target)
+        self._target = target
+        recipe, self.executable, self._plan = load_or_compile(graph, (n_fixed,), BLOCKS, target, cache, self._make_plan)
+        self._recipe, self._slots, self._seconds = recipe, recipe.slots, recipe.seconds
         self._most = available_cores() if threads is None else threads
-        self._library = Library(self.program, self.memory)
-        at_once = max(1, int(_AT_ONCE / self._seconds))
-        unit = Unit(
-            lambda: emit_blocks(self.program, self.memory, plans, target, self.block, at_once),
-            key=self.program.key(self.memory, plans, BLOCKS, self.block, at_once),
-            level=0,
-            name=f"{graph.name} by rows",
-        )
-        self.executable = compile_units(
-            unit, [BLOCKS], target=target, cache=cache, symbols={LIBRARY: self._library.address}
-        )
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._function = self.executable.function(BLOCKS, ctypes.c_int32, pointer, pointer, number, pointer)
-        self._slots = Slots.of(self.program)
         counts = (("input", n_fixed), ("data", len(graph.inputs) - n_fixed), ("output", len(graph.outputs)))
         self._places = [self._slots[role] + k for role, count in counts for k in range(count)]
         self._frames: deque[Frame] = deque()
+
+    def _make_plan(self) -> RowsPlan:
+        from chainrule.native.rows_plan import plan_rows
+
+        return plan_rows(self.graph, self.n_fixed, self.block, self._target)
+
+    @property
+    def plan(self) -> RowsPlan:
+        """What the compiler decided; made again where the code came from the cache."""
+        if self._plan is None:
+            self._plan = self._make_plan()
+        return self._plan
+
+    @property
+    def program(self) -> Program:
+        return self.plan.program
+
+    @property
+    def memory(self) -> MemoryPlan:
+        return self.plan.memory
 
     def __call__(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run over a table.
@@ -160,7 +161,7 @@ class NativeRows:
             status = frame.take_status()
             self._frames.append(frame)
         else:
-            each = self.memory.bytes
+            each = self._recipe.arena
 
             def work(member: int) -> None:
                 self._function(frame.table_address, frame.arena_address + member * each, length, counter)
@@ -168,11 +169,11 @@ class NativeRows:
             run_helped(work, helpers)
             status = frame.take_status()
         if status:
-            raise self._library.error(self.graph, status)
+            raise failure(self.graph, status) if status > 0 else self.plan.library.error(self.graph, status)
         return outputs if n == length else [array[:n] for array in outputs]
 
     def _frame(self, members: int) -> Frame:
-        return Frame(self._slots, self.memory, self.program.constants, members)
+        return Frame(self._slots, self._recipe.arena, self._recipe.constants, members)
 
     def __str__(self) -> str:
         return f"{self.program}\n{self.memory}"
@@ -194,12 +195,3 @@ def _block_of(graph: Graph, n_fixed: int) -> int:
         shown = ", ".join(f"{graph.node_names[i]} {graph.nodes[i].type}" for i in positions)
         raise GraphError(f"{graph.name}: inputs and outputs must have one number of rows, got {shown}")
     return sizes.pop()[0]
-
-
-def _by_rows(program: Program, n_fixed: int) -> Program:
-    """The program with its batch inputs in the table."""
-    buffers = [
-        replace(b, role="data", number=b.number - n_fixed) if b.role == "input" and b.number >= n_fixed else b
-        for b in program.buffers
-    ]
-    return replace(program, buffers=(*buffers, Buffer("int32", 1, "status")))

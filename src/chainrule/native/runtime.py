@@ -23,16 +23,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache as memoize
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite
 import llvmlite.binding as llvm
-from llvmlite import ir
 from llvmlite.binding.newpassmanagers import NewPassManager
 
 from chainrule.errors import CompileError
 from chainrule.native.cache import ObjectCache, digest, source_digest
 from chainrule.native.target import Target
+
+if TYPE_CHECKING:
+    from llvmlite import ir
 
 _LLVM = threading.RLock()
 _orphans: deque[tuple[Any, Any]] = deque()  # engines whose executables are gone, waiting for the lock to be free
@@ -74,6 +76,7 @@ class UnitReport:
 
     name: str
     from_cache: bool = False
+    key: str = field(default="", repr=False)
     object_bytes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -167,6 +170,17 @@ def compile_units(
     return executable
 
 
+def load_stored(keys: Sequence[str], exports: Iterable[str], cache: ObjectCache) -> Executable | None:
+    """Load object code by its keys in the cache, or None if some of it is not there."""
+    objects = [cache.get(key) for key in keys]
+    found = [code for code in objects if code is not None]
+    if len(found) < len(objects):
+        return None
+    executable = Executable(found, exports, {})
+    executable.reports.extend(UnitReport("stored", True, key, len(code)) for key, code in zip(keys, found, strict=True))
+    return executable
+
+
 def emit_object(module: ir.Module | str, target: Target, level: int = 3) -> bytes:
     """Verified, optimised object code for a target, which need not be the host. Raises CompileError."""
     return _emit(str(module), target, level, UnitReport("module"), assembly=False)
@@ -203,8 +217,8 @@ def _object(unit: Unit, target: Target, cache: ObjectCache | None) -> tuple[byte
     if cache is not None:
         with _timed(report, "look up"):
             origin = ("text", text) if text is not None else ("key", str(unit.key))
-            key = digest(*_environment(), target.triple, target.cpu, target.features, str(unit.level), *origin)
-            stored = cache.get(key)
+            key = digest(*environment(), target.triple, target.cpu, target.features, str(unit.level), *origin)
+            report.key, stored = key, cache.get(key)
         if stored is not None:
             report.from_cache, report.object_bytes = True, len(stored)
             return stored, report
@@ -218,7 +232,8 @@ def _object(unit: Unit, target: Target, cache: ObjectCache | None) -> tuple[byte
 
 
 @memoize
-def _environment() -> tuple[str, ...]:
+def environment() -> tuple[str, ...]:
+    """On what object code depends besides what it is made from and for: LLVM, and the source that makes it."""
     version = ".".join(map(str, llvm.llvm_version_info))
     return (_FORMAT, llvmlite.__version__, version, source_digest())
 
