@@ -34,6 +34,8 @@ _HOME = {
     ),
     "load": "estimators",
     "summary": "models.summary",
+    # pictures
+    "draw": "show.drawing",
     # errors
     **dict.fromkeys(
         (

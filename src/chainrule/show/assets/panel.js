@@ -1,0 +1,329 @@
+// What there is to say: the step in one line, and everything about one node beside the picture.
+import { fit, heatMap, table } from "./heat.js";
+import { formulaMath } from "./stage.js";
+import { BACKWARD, FORWARD, UPDATE } from "./state.js";
+import { escape, fill, math, nameMath, number, numberMath, partial, shapeText } from "./text.js";
+
+const MOST_TERMS = 6;
+const FEW = 24; // so many numbers are shown at once
+
+const single = (x) => x.data.length === 1;
+
+/** What the cost is called in ∂z/∂x: z, unless something else is. */
+export function costName(state) {
+  const { nodes, cost } = state.story;
+  if (cost === null) return "z";
+  return nodes.some((node, k) => node.name === "z" && k !== cost) ? nodes[cost].name : "z";
+}
+
+/** The gradient of a node as a sum over its arrows: names, numbers, and words for the ear. */
+function chainRule(state, node) {
+  const { nodes, cost, templates } = state.story;
+  const z = costName(state);
+  const left = partial(nameMath(z), nameMath(nodes[node].name));
+  const arrows = state.arrowsFrom[node];
+  const total = state.gradient(node);
+  const spoken = `the derivative of ${z} by ${nodes[node].name}`;
+  if (node === cost && !arrows.length)
+    return { names: `${left}<mo>=</mo><mn>1</mn>`, numbers: "", spoken: `${spoken} is 1: here back-propagation starts` };
+  const terms = arrows.slice(0, MOST_TERMS).map((arrow) => {
+    const target = nodes[arrow.target];
+    const outer = partial(nameMath(z), nameMath(target.name));
+    if (arrow.kind === "pulled back") {
+      const slots = target.inputs.map((i) => (nodes[i].literal ? numberMath(state.value(i).data[0]) : nameMath(nodes[i].name)));
+      return arrow.template
+        ? `<mrow>${fill(templates[arrow.template], slots, outer)}</mrow>`
+        : `${outer}<mtext>&#160;pulled back through ${escape(target.op)}</mtext>`;
+    }
+    const sign = arrow.kind === "number" ? "·" : "⊙";
+    return `${outer}<mo>${sign}</mo>${partial(nameMath(target.name), nameMath(nodes[node].name))}`;
+  });
+  const more = arrows.length > MOST_TERMS ? "<mo>+</mo><mo>…</mo>" : "";
+  const names = `${left}<mo>=</mo>${terms.join("<mo>+</mo>")}${more}`;
+  const plain = arrows.every((arrow) => arrow.kind === "number");
+  if (!plain || arrows.length > MOST_TERMS) {
+    const result = single(total) ? `<mo>=</mo>${numberMath(total.data[0])}` : "";
+    return { names, numbers: result, spoken: `${spoken} is ${single(total) ? number(total.data[0]) : `an array ${shapeText(total.shape)}`}` };
+  }
+  const factors = arrows.map((arrow) => [state.gradient(arrow.target).data[0], state.numbers[arrow.local].data[0]]);
+  const products = factors.map(([a, b], k) => `${numberMath(a, k > 0)}<mo>×</mo>${numberMath(b, true)}`);
+  const numbers = `<mo>=</mo>${products.join("<mo>+</mo>")}<mo>=</mo>${numberMath(total.data[0])}`;
+  const said = factors.map(([a, b]) => `${number(a)} times ${number(b)}`).join(" plus ");
+  return { names, numbers, spoken: `${spoken} is ${said}, which is ${number(total.data[0])}` };
+}
+
+/** The current step: MathML for the eye and words for the ear. */
+export function narration(state) {
+  const { move, story } = state;
+  if (!move)
+    return {
+      label: "Start",
+      html: `Press <kbd>→</kbd> to compute the values one by one${story.cost === null ? "" : ", then the gradients backwards"}.`,
+      spoken: "Start. Press the right arrow key to go on.",
+    };
+  if (move.kind === UPDATE) {
+    const eta = number(state.rate);
+    return {
+      label: "Gradient step",
+      html: `${math("<mi>θ</mi><mo>←</mo><mi>θ</mi><mo>−</mo><mi>η</mi><mo>·</mo>" + partial(nameMath(costName(state)), "<mi>θ</mi>"), true)}
+        <span class="words">with η = ${eta}: every parameter moves against its gradient. See the new values beside the picture, and take the step there.</span>`,
+      spoken: `All gradients are known. A gradient step with rate ${eta} moves every parameter against its gradient.`,
+    };
+  }
+  const node = story.nodes[move.node];
+  if (move.kind === BACKWARD) {
+    const { names, numbers, spoken } = chainRule(state, move.node);
+    return { label: "Backward", html: math(names + numbers, true), spoken };
+  }
+  const value = state.value(move.node);
+  const result = single(value) ? numberMath(value.data[0]) : "";
+  const shape = single(value) ? "" : `<span class="words">${shapeText(value.shape)}</span>`;
+  const said = single(value) ? number(value.data[0]) : `an array ${shapeText(value.shape)}`;
+  if (!node.inputs.length) {
+    const is = result ? `<mo>=</mo>${result}` : "";
+    return { label: "Given", html: math(nameMath(node.name) + is) + shape, spoken: `${node.name} is given: ${said}` };
+  }
+  const scalars = node.inputs.every((i) => single(state.value(i)));
+  const steps = [nameMath(node.name), formulaMath(state, move.node)];
+  if (scalars && node.inputs.some((i) => !story.nodes[i].literal)) steps.push(formulaMath(state, move.node, true));
+  if (result) steps.push(result);
+  return {
+    label: "Forward",
+    html: math(steps.join("<mo>=</mo>"), true) + shape,
+    spoken: `${node.name} is ${node.op} of ${node.inputs.map((i) => story.nodes[i].literal ? number(state.value(i).data[0]) : story.nodes[i].name).join(" and ")}: ${said}`,
+  };
+}
+
+// -- the panel's parts
+
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "html") made.innerHTML = value;
+    else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** A number, or a heat map that opens to numbers. */
+function shown(x, what, className) {
+  if (single(x)) return element("output", { class: `big ${className}`, title: String(x.data[0]) }, number(x.data[0]));
+  const holder = element("div", { class: `array ${className}` });
+  const opened = () => table(x, `${what}, ${shapeText(x.shape)}`);
+  if (x.data.length <= FEW) holder.append(opened());
+  else {
+    const canvas = heatMap(x, what);
+    [canvas.style.width, canvas.style.height] = fit(x.shape, 300, 180, 18).map((size) => `${size}px`);
+    const button = element("button", { class: "open", "aria-expanded": "false", title: "Show the numbers", onclick: () => {
+      const open = button.getAttribute("aria-expanded") === "true";
+      button.setAttribute("aria-expanded", String(!open));
+      holder.querySelector("table")?.remove();
+      if (!open) holder.append(opened());
+    } }, canvas, element("small", {}, `${shapeText(x.shape)} · numbers`));
+    holder.append(button);
+  }
+  return holder;
+}
+
+function nodeLink(state, node) {
+  return element("button", { class: "link", html: math(nameMath(state.story.nodes[node].name)), onclick: () => {
+    state.reveal(node);
+    state.select(node);
+  } });
+}
+
+/** One arrow out of the node: what comes back along it. */
+function arrowRow(state, arrow) {
+  const { nodes } = state.story;
+  const z = costName(state);
+  const share = state.numbers[arrow.share];
+  const target = nodes[arrow.target];
+  const own = partial(nameMath(target.name), nameMath(nodes[arrow.source].name));
+  const outer = partial(nameMath(z), nameMath(target.name));
+  const row = element("li", {}, element("div", { class: "through" }, "through ", nodeLink(state, arrow.target), ` ${target.op}`));
+  if (arrow.kind === "number") {
+    const [a, b] = [state.gradient(arrow.target).data[0], state.numbers[arrow.local].data[0]];
+    row.append(element("div", { class: "equation", html: math(
+      `${outer}<mo>·</mo>${own}<mo>=</mo>${numberMath(a)}<mo>×</mo>${numberMath(b, true)}<mo>=</mo>${numberMath(share.data[0])}`, true) }));
+    return row;
+  }
+  if (arrow.kind === "elementwise") {
+    const spread = shapeText(target.shape) === shapeText(share.shape) ? "" : "<mtext>&#160;summed over repeats</mtext>";
+    row.append(element("div", { class: "equation", html: math(`${outer}<mo>⊙</mo>${own}${spread}`, true) }));
+    row.append(element("div", { class: "label", html: math(own) }), shown(state.numbers[arrow.local], "local derivative", "local"));
+  } else {
+    const slots = target.inputs.map((i) => nameMath(nodes[i].name));
+    row.append(element("div", { class: "equation", html: arrow.template
+      ? math(fill(state.story.templates[arrow.template], slots, outer), true)
+      : `vector-Jacobian product through ${escape(target.op)}` }));
+  }
+  row.append(element("div", { class: "label" }, "comes back"), shown(share, "contribution", "gradient"));
+  return row;
+}
+
+export class Panel {
+  constructor(state, root) {
+    this.state = state;
+    this.root = root;
+    this.makeControls();
+    this.makeDescent();
+    this.refresh();
+  }
+
+  part(name) {
+    return this.root.querySelector(`[data-part="${name}"]`);
+  }
+
+  refresh() {
+    this.refreshResults();
+    this.refreshNode();
+    this.refreshControls();
+    this.refreshDescent();
+  }
+
+  refreshResults() {
+    const { state } = this;
+    const rows = state.story.readouts.map(({ label, position, elements }) => {
+      const x = state.value(position);
+      const parts = elements.length
+        ? element("ul", { class: "shares" }, ...elements.map((name, k) => element("li", {},
+            element("span", {}, name), element("meter", { min: 0, max: 1, value: x.data[k], "aria-label": name }), element("b", {}, number(x.data[k], 4)))))
+        : element("output", { class: "big" }, number(x.data[0], 5));
+      return element("div", { class: "result" }, element("h3", {}, label), parts);
+    });
+    this.part("results").replaceChildren(...rows);
+    this.part("results").hidden = !rows.length;
+  }
+
+  refreshNode() {
+    const { state } = this;
+    const position = state.selected;
+    const node = state.story.nodes[position];
+    const formula = formulaMath(state, position);
+    const parts = [
+      element("h2", { html: math(nameMath(node.name) + (formula ? `<mo>=</mo>${formula}` : "")) }),
+      element("p", { class: "facts" }, `${node.inputs.length ? node.op : node.op === "input" ? "given" : "constant"} · ${shapeText(node.shape)} · ${node.dtype}` +
+        (position === state.story.cost ? " · the cost" : "")),
+    ];
+    const reads = [...new Set(node.inputs)].filter((i) => !state.story.nodes[i].literal);
+    if (reads.length) parts.push(element("p", { class: "reads" }, "reads ", ...reads.map((i) => nodeLink(state, i))));
+    parts.push(element("h3", { class: "value" }, "Value"));
+    parts.push(state.valueKnown(position) ? shown(state.value(position), `value of ${node.name}`, "value") : element("p", { class: "later" }, "not computed yet"));
+    if (node.gradient !== null) {
+      const z = costName(state);
+      parts.push(element("h3", { class: "gradient", html: `Gradient ${math(partial(nameMath(z), nameMath(node.name)))}` }));
+      if (!state.gradientKnown(position)) parts.push(element("p", { class: "later" }, "not known yet: it comes back from what reads this value"));
+      else {
+        parts.push(shown(state.gradient(position), `gradient of ${node.name}`, "gradient"));
+        const arrows = state.arrowsFrom[position];
+        if (position === state.story.cost) parts.push(element("p", { class: "later" }, "Back-propagation starts here: the cost changes by 1 when it changes by 1."));
+        else if (arrows.length > 1) parts.push(element("p", { class: "why" }, `The sum over ${arrows.length} paths:`));
+        if (arrows.length) parts.push(element("ol", { class: "arrows" }, ...arrows.map((arrow) => arrowRow(state, arrow))));
+      }
+    } else if (state.story.cost !== null && !node.literal)
+      parts.push(element("p", { class: "later" }, "No gradient comes back here: the cost does not depend on it by a derivative."));
+    this.part("node").replaceChildren(...parts);
+  }
+
+  // -- what if
+
+  makeControls() {
+    const { state } = this;
+    const part = this.part("controls");
+    part.hidden = !state.story.controls.length;
+    if (state.missing.length) {
+      part.append(element("p", { class: "later" }, `This page cannot compute ${state.missing.join(", ")}, so it shows the numbers of one point only.`));
+      return;
+    }
+    this.controls = state.story.controls.map((control, k) => {
+      const id = `control${k}`;
+      const row = element("div", { class: "control" }, element("label", { for: id }, control.label));
+      const change = (value) => Number.isNaN(value) || state.set(control.input, control.element, value);
+      if (control.choices.length) {
+        const list = element("select", { id, onchange: () => change(Number(list.value)) });
+        for (const [name, value] of control.choices) list.append(element("option", { value: String(value) }, name));
+        row.append(list);
+        part.append(row);
+        return { control, list };
+      }
+      const step = control.whole ? 1 : (control.high - control.low) / 200;
+      const slider = element("input", { type: "range", id, min: control.low, max: control.high, step, oninput: () => change(slider.valueAsNumber) });
+      const exact = element("input", { type: "number", step: "any", "aria-label": `${control.label}, exactly`, onchange: () => change(exact.valueAsNumber) });
+      row.append(slider, exact);
+      part.append(row);
+      return { control, slider, exact };
+    });
+    part.append(element("button", { class: "quiet", onclick: () => state.reset() }, "Back to the given numbers"));
+  }
+
+  refreshControls() {
+    for (const { control, list, slider, exact } of this.controls ?? []) {
+      const value = this.state.inputs[control.input].data[control.element];
+      if (list) list.value = [...list.options].find((o) => Object.is(Number(o.value), value))?.value ?? "";
+      else {
+        slider.value = value;
+        if (document.activeElement !== exact) exact.value = Number(value.toPrecision(6));
+      }
+    }
+  }
+
+  // -- gradient descent
+
+  makeDescent() {
+    const { state } = this;
+    const part = this.part("descent");
+    part.hidden = !state.story.parameters.length || state.missing.length > 0;
+    const rate = element("input", { type: "number", id: "rate", min: 0, step: "any", value: state.rate, oninput: () => {
+      if (rate.valueAsNumber >= 0) state.rate = rate.valueAsNumber;
+      state.changed("rate");
+    } });
+    this.table = element("table", { class: "update" });
+    this.history = element("div", { class: "history" });
+    part.append(
+      element("div", { class: "control" }, element("label", { for: "rate" }, "learning rate η"), rate),
+      this.table,
+      element("div", { class: "buttons" },
+        element("button", { class: "primary", id: "take-step", onclick: () => state.descend(1) }, "Take the step"),
+        element("button", { onclick: () => state.descend(10) }, "10 steps"),
+        element("button", { class: "quiet", onclick: () => state.reset() }, "Start again")),
+      this.history,
+    );
+  }
+
+  refreshDescent() {
+    const { state } = this;
+    if (this.part("descent").hidden) return;
+    const known = state.story.parameters.every((node) => state.gradientKnown(node));
+    const head = '<tr><th></th><th>θ</th><th class="gradient">∂z/∂θ</th><th>θ − η ∂z/∂θ</th></tr>'.replaceAll("z/", `${escape(costName(state))}/`);
+    const rows = state.story.parameters.slice(0, 30).map((node) => {
+      const [value, gradient] = [state.value(node), state.gradient(node)];
+      const name = `<th scope="row">${math(nameMath(state.story.nodes[node].name))}</th>`;
+      if (!known) return `<tr>${name}<td>${single(value) ? number(value.data[0], 5) : shapeText(value.shape)}</td><td>·</td><td>·</td></tr>`;
+      if (!single(value)) {
+        const length = Math.sqrt(gradient.data.reduce((sum, x) => sum + x * x, 0));
+        return `<tr>${name}<td>${shapeText(value.shape)}</td><td class="gradient">‖·‖ = ${number(length, 4)}</td><td></td></tr>`;
+      }
+      const [x, g] = [value.data[0], gradient.data[0]];
+      return `<tr>${name}<td>${number(x, 5)}</td><td class="gradient">${number(g, 5)}</td><td class="value">${number(x - state.rate * g, 5)}</td></tr>`;
+    });
+    this.table.innerHTML = head + rows.join("");
+    this.history.replaceChildren(...this.drawHistory());
+  }
+
+  /** The cost after each step, as a line. */
+  drawHistory() {
+    const { costs } = this.state;
+    if (costs.length < 2) return [];
+    const finite = costs.filter(Number.isFinite);
+    const [low, high] = [Math.min(...finite), Math.max(...finite)];
+    const at = (cost, k) => `${(300 * k) / (costs.length - 1)},${44 - (40 * (cost - low)) / (high - low || 1)}`;
+    const line = costs.map((cost, k) => (Number.isFinite(cost) ? at(cost, k) : "")).join(" ");
+    const text = `cost ${number(costs[0], 4)} → ${number(costs.at(-1), 4)} after ${costs.length - 1} step${costs.length > 2 ? "s" : ""}`;
+    return [
+      element("p", {}, text),
+      element("div", { html: `<svg viewBox="-3 0 306 48" role="img" aria-label="${text}"><polyline points="${line}"/></svg>` }),
+    ];
+  }
+}

@@ -1,0 +1,289 @@
+// The picture: boxes, arrows, and the window through which one looks at them.
+import { fit, heatMap } from "./heat.js";
+import { compose } from "./place.js";
+import { BACKWARD, FORWARD } from "./state.js";
+import { escape, fill, math, nameMath, number, numberMath, shapeText } from "./text.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const CLOSEST = 2.5;
+const LEGIBLE = 0.72; // no smaller at first: one rather sees a part
+const LABELLED = 80; // more arrows than this get no numbers of their own
+
+/** What a node's formula looks like with names, or with numbers where all of them are. */
+export function formulaMath(state, node, withNumbers = false) {
+  const { nodes, templates } = state.story;
+  const { formula, inputs } = nodes[node];
+  if (!formula) return "";
+  const slots = inputs.map((i) => {
+    if (nodes[i].literal) return numberMath(state.value(i).data[0], true);
+    return withNumbers ? numberMath(state.value(i).data[0], true) : nameMath(nodes[i].name);
+  });
+  const text = fill(templates[formula], slots);
+  return withNumbers ? text.replaceAll("<mo>·</mo>", "<mo>×</mo>") : text;
+}
+
+function svg(name, attributes) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+}
+
+/** A line through points with rounded corners. */
+function curve(points) {
+  const [first, ...rest] = points;
+  let path = `M${first}`;
+  rest.forEach((p, k) => {
+    const next = rest[k + 1];
+    path += next ? `Q${p} ${[(p[0] + next[0]) / 2, (p[1] + next[1]) / 2]}` : `L${p}`;
+  });
+  return path;
+}
+
+export class Stage {
+  constructor(state, frame) {
+    this.state = state;
+    this.frame = frame;
+    this.world = frame.querySelector(".world");
+    this.lines = frame.querySelector(".arrows");
+    this.view = { x: 0, y: 0, scale: 1 };
+    this.boxes = new Map();
+    this.listenToPointer();
+    this.build();
+    this.first();
+  }
+
+  // -- drawing
+
+  build() {
+    const { state } = this;
+    this.plan = compose(state.story, state.chains, state.opened);
+    this.boxes.clear();
+    const made = this.plan.boxes.map((box) => this.makeBox(box));
+    this.world.querySelectorAll(".box, .frame").forEach((old) => old.remove());
+    this.world.append(...made);
+    this.world.style.width = `${this.plan.width}px`;
+    this.world.style.height = `${this.plan.height}px`;
+    this.makeArrows();
+    this.refresh();
+  }
+
+  makeBox(box) {
+    const group = typeof box.key === "string";
+    const element = document.createElement("div");
+    element.className = box.open ? "frame" : group ? "box group" : "box";
+    for (const [side, value] of [["left", box.x], ["top", box.y], ["width", box.width], ["height", box.height]])
+      element.style[side] = `${value}px`;
+    element.dataset.key = box.key;
+    if (group) this.fillGroup(element, box);
+    else this.fillNode(element, box.key);
+    this.boxes.set(box.key, { element, box, shown: "" });
+    return element;
+  }
+
+  fillGroup(element, box) {
+    const group = this.state.story.groups.find((g) => g.path === box.key);
+    const own = group.nodes.filter((k) => !this.state.story.nodes[k].literal);
+    element.innerHTML = box.open
+      ? `<button class="title" aria-expanded="true" title="Fold ${escape(group.name)}"><span>▾</span> ${escape(group.name)}</button>`
+      : `<button class="title" aria-expanded="false" title="Open ${escape(group.name)}"><span>▸</span> ${escape(group.name)}</button>
+         <div class="inside">${own.length} values</div><div class="bars"><i class="value"></i><i class="gradient"></i></div>`;
+    element.querySelector("button").addEventListener("click", () => this.state.toggle(box.key));
+    if (!box.open) element.addEventListener("dblclick", () => this.state.toggle(box.key));
+  }
+
+  fillNode(element, key) {
+    const node = this.state.story.nodes[key];
+    const formula = formulaMath(this.state, key);
+    element.setAttribute("role", "button");
+    element.tabIndex = 0;
+    if (!node.inputs.length) element.classList.add("given");
+    if (key === this.state.story.cost) element.classList.add("cost");
+    const named = `<span class="own">${math(nameMath(node.name))}</span>`;
+    element.innerHTML =
+      `<div class="what">${named}${formula ? `<span class="equals">=</span>${math(formula)}` : ""}</div>` +
+      `<div class="cells"><div class="value" title="value"></div><div class="gradient" title="gradient"></div></div>`;
+    element.addEventListener("click", () => this.state.select(key));
+    element.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") this.state.select(key);
+    });
+  }
+
+  makeArrows() {
+    const labelled = this.plan.edges.length <= LABELLED;
+    this.lines.querySelectorAll("g").forEach((old) => old.remove());
+    this.lines.setAttribute("width", this.plan.width);
+    this.lines.setAttribute("height", this.plan.height);
+    this.arrows = this.plan.edges.map((edge) => {
+      const group = svg("g", { class: "arrow" });
+      const path = svg("path", { d: curve(edge.points), "marker-end": "url(#head)" });
+      group.append(path);
+      const local = this.state.story.arrows
+        .filter(([s, t, , , kind]) => kind === "number" && edge.arrows.some(([a, b]) => a === s && b === t))
+        .map(([, , , , , output]) => output);
+      let label = null;
+      if (labelled && local.length && typeof edge.source === "number" && typeof edge.target === "number") {
+        const middle = edge.points[Math.floor(edge.points.length / 2)];
+        const before = edge.points[Math.floor(edge.points.length / 2) - 1];
+        label = svg("text", { x: (middle[0] + before[0]) / 2, y: (middle[1] + before[1]) / 2 + 4 });
+        group.append(label);
+      }
+      this.lines.append(group);
+      return { edge, group, label, local };
+    });
+  }
+
+  // -- bringing the picture up to date
+
+  refresh() {
+    const { state } = this;
+    const current = state.move && state.move.node !== null ? this.plan.visible(state.move.node) : null;
+    for (const [key, shown] of this.boxes) {
+      const { classList } = shown.element;
+      classList.toggle("current", key === current);
+      classList.toggle("selected", key === state.selected);
+      if (typeof key === "number") this.refreshNode(key, shown);
+      else if (!shown.box.open) this.refreshGroup(key, shown);
+    }
+    const active = new Set();
+    if (state.move?.kind === FORWARD) state.story.nodes[state.move.node].inputs.forEach((i) => active.add(`${i},${state.move.node}`));
+    if (state.move?.kind === BACKWARD) state.arrowsFrom[state.move.node].forEach((a) => active.add(`${a.source},${a.target}`));
+    for (const { edge, group, label, local } of this.arrows) {
+      const passed = edge.arrows.some(([source, target]) =>
+        state.gradientKnown(source) && state.arrowsFrom[source].some((a) => a.target === target));
+      group.setAttribute("class", [
+        "arrow",
+        edge.arrows.every(([source]) => state.valueKnown(source)) ? "forward" : "",
+        passed ? "backward" : "",
+        edge.arrows.some((ends) => active.has(ends.join())) ? "active" : "",
+      ].join(" "));
+      if (label) label.textContent = passed ? local.map((output) => `×${number(state.numbers[output].data[0], 4)}`).join(" ") : "";
+    }
+  }
+
+  refreshNode(key, shown) {
+    const { state } = this;
+    const [value, gradient] = [state.valueKnown(key), state.gradientKnown(key)];
+    const now = `${value}${gradient}${state.version}`;
+    if (now === shown.shown) return;
+    shown.shown = now;
+    const { element } = shown;
+    element.classList.toggle("known", value);
+    element.classList.toggle("graded", gradient);
+    this.cell(element.querySelector(".value"), value ? state.value(key) : null, "value");
+    this.cell(element.querySelector(".gradient"), gradient ? state.gradient(key) : null, "gradient");
+    const node = state.story.nodes[key];
+    const say = (x) => (x.data.length === 1 ? number(x.data[0]) : `array ${shapeText(x.shape)}`);
+    element.setAttribute(
+      "aria-label",
+      `${node.name}, ${node.op}, ${shapeText(node.shape)}` +
+        (value ? `, value ${say(state.value(key))}` : "") +
+        (gradient ? `, gradient ${say(state.gradient(key))}` : ""),
+    );
+  }
+
+  cell(cell, x, what) {
+    cell.classList.toggle("blank", !x);
+    if (!x) cell.replaceChildren();
+    else if (x.data.length === 1) {
+      cell.textContent = number(x.data[0], 5);
+      cell.title = `${what} ${x.data[0]}`;
+    } else {
+      const canvas = heatMap(x, `${what}, ${shapeText(x.shape)}`);
+      [canvas.style.width, canvas.style.height] = fit(x.shape, 76, 44).map((size) => `${size}px`);
+      const shape = document.createElement("small");
+      shape.textContent = shapeText(x.shape);
+      cell.replaceChildren(canvas, shape);
+    }
+  }
+
+  refreshGroup(path, { element }) {
+    const { state } = this;
+    const own = state.story.groups.find((g) => g.path === path).nodes.filter((k) => !state.story.nodes[k].literal);
+    const graded = own.filter((k) => state.backwardAt.has(k));
+    const known = own.filter((k) => state.valueKnown(k)).length;
+    const back = graded.filter((k) => state.gradientKnown(k)).length;
+    element.querySelector(".bars .value").style.width = `${(100 * known) / own.length}%`;
+    element.querySelector(".bars .gradient").style.width = graded.length ? `${(100 * back) / graded.length}%` : "0";
+    element.classList.toggle("known", known === own.length);
+    element.classList.toggle("graded", graded.length > 0 && back === graded.length);
+    element.setAttribute("aria-label", `group, ${known} of ${own.length} values, ${back} of ${graded.length} gradients known`);
+  }
+
+  // -- the window
+
+  move(x, y, scale) {
+    this.view = { x, y, scale };
+    this.world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+  }
+
+  whole() {
+    const { width, height } = this.frame.getBoundingClientRect();
+    const scale = Math.min(1.15, (width - 48) / this.plan.width, (height - 48) / this.plan.height);
+    this.move((width - scale * this.plan.width) / 2, (height - scale * this.plan.height) / 2, scale);
+  }
+
+  /** What one sees first: all of it, if it can be read then; else its beginning. */
+  first() {
+    this.whole();
+    const { width, height } = this.frame.getBoundingClientRect();
+    if (this.view.scale >= LEGIBLE) return;
+    const [w, h] = [LEGIBLE * this.plan.width, LEGIBLE * this.plan.height];
+    this.move(w < width ? (width - w) / 2 : 24, h < height ? (height - h) / 2 : 24, LEGIBLE);
+  }
+
+  zoom(factor, at) {
+    const { width, height } = this.frame.getBoundingClientRect();
+    const [px, py] = at ?? [width / 2, height / 2];
+    const { x, y, scale } = this.view;
+    const next = Math.max(0.02, Math.min(CLOSEST, scale * factor));
+    this.move(px - ((px - x) * next) / scale, py - ((py - y) * next) / scale, next);
+  }
+
+  /** Bring a node into sight if it is out of it. */
+  follow(node, closer = false) {
+    const { box } = this.boxes.get(this.plan.visible(node)) ?? {};
+    if (!box) return;
+    const { width, height } = this.frame.getBoundingClientRect();
+    if (closer && this.view.scale < 0.6) this.view.scale = 1;
+    const { scale } = this.view;
+    const [left, top] = [this.view.x + scale * box.x, this.view.y + scale * box.y];
+    const inside = left > 8 && top > 8 && left + scale * box.width < width - 8 && top + scale * box.height < height - 8;
+    if (!inside || closer)
+      this.move(width / 2 - scale * (box.x + box.width / 2), height / 2 - scale * (box.y + box.height / 2), scale);
+  }
+
+  listenToPointer() {
+    const { frame } = this;
+    const fingers = new Map();
+    let apart = 0;
+    frame.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      const { left, top } = frame.getBoundingClientRect();
+      this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), [event.clientX - left, event.clientY - top]);
+    }, { passive: false });
+    frame.addEventListener("pointerdown", (event) => {
+      if (event.target.closest("button, .box")) return;
+      fingers.set(event.pointerId, event);
+      frame.setPointerCapture(event.pointerId);
+      frame.classList.add("dragging");
+    });
+    frame.addEventListener("pointermove", (event) => {
+      const before = fingers.get(event.pointerId);
+      if (!before) return;
+      fingers.set(event.pointerId, event);
+      if (fingers.size === 1) this.move(this.view.x + event.clientX - before.clientX, this.view.y + event.clientY - before.clientY, this.view.scale);
+      else {
+        const [a, b] = [...fingers.values()];
+        const distance = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+        if (apart) this.zoom(distance / apart);
+        apart = distance;
+      }
+    });
+    for (const end of ["pointerup", "pointercancel"])
+      frame.addEventListener(end, (event) => {
+        fingers.delete(event.pointerId);
+        apart = 0;
+        frame.classList.remove("dragging");
+      });
+  }
+}

@@ -1,0 +1,39 @@
+// Numbers, names and formulas as people read them: MathML for the eye, plain words for the ear.
+
+/** A number with so many significant digits: 25, 0.119203, −1.2e−7. */
+export function number(x, digits = 6) {
+  if (typeof x === "bigint") return String(x);
+  if (Number.isNaN(x)) return "NaN";
+  if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
+  let text = Number.isInteger(x) && Math.abs(x) < 1e9 ? String(x) : x.toPrecision(digits);
+  if (text.includes(".")) text = text.replace(/\.?0+(?=e|$)/, "");
+  return (Object.is(x, -0) ? "0" : text).replaceAll("-", "−").replace("e+", "e");
+}
+
+const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+export const escape = (text) => String(text).replace(/[&<>"]/g, (c) => ESCAPES[c]);
+
+/** A name as MathML: v12 gets its index below. */
+export function nameMath(name) {
+  const parts = /^([^\W\d_]+)(\d+)$/u.exec(name);
+  if (parts) return `<msub><mi>${escape(parts[1])}</mi><mn>${parts[2]}</mn></msub>`;
+  return `<mi>${escape(name)}</mi>`;
+}
+
+/** A number as MathML, in brackets where its sign would be taken for an operation's. */
+export function numberMath(x, brackets = false, digits = 6) {
+  const text = number(x, digits);
+  if (!text.startsWith("−")) return `<mn>${text}</mn>`;
+  const signed = `<mrow><mo form="prefix">−</mo><mn>${text.slice(1)}</mn></mrow>`;
+  return brackets ? `<mrow><mo stretchy="false">(</mo>${signed}<mo stretchy="false">)</mo></mrow>` : signed;
+}
+
+export const math = (inside, large = false) => `<math${large ? ' displaystyle="true"' : ""}><mrow>${inside}</mrow></math>`;
+
+/** ∂a/∂b as MathML. */
+export const partial = (a, b) => `<mfrac><mrow><mo form="prefix">∂</mo>${a}</mrow><mrow><mo form="prefix">∂</mo>${b}</mrow></mfrac>`;
+
+/** A template with its slots {0}, {1}, … and {g} filled. */
+export const fill = (template, slots, g = "") => template.replace(/\{(\d+|g)\}/g, (_, k) => (k === "g" ? g : slots[k]));
+
+export const shapeText = (shape) => (shape.length ? shape.join("×") : "number");

@@ -1,0 +1,305 @@
+"""The graph page in a real browser: it shows Python's numbers, step by step, and asks nobody for anything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Tab, chromium
+
+from chainrule.calculus import value_and_grad
+from chainrule.errors import OptionError
+from chainrule.graph.trace import scope
+from chainrule.show.drawing import draw
+from chainrule.show.groups import groups_of
+from chainrule.show.layout import compose, levels
+from chainrule.show.page import MAX_BYTES, _sizes, bundle
+from chainrule.show.story import Story
+from chainrule.show.text import is_literal
+
+
+def cost(w: Any, x: Any) -> Any:
+    return (w * x - 1.0) ** 2 + np.exp(-w)
+
+
+def xor(W: Any, c: Any, w: Any, b: Any, x: Any, y: Any) -> Any:
+    h = np.maximum(0.0, x @ W + c)
+    return np.mean((h @ w + b - y) ** 2)
+
+
+X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+XOR = [
+    np.array([[1.0, -0.4], [0.3, 1.2]]),
+    np.array([0.1, -1.0]),
+    np.array([1.0, -2.0]),
+    0.1,
+    X,
+    np.array([0, 1, 1, 0.0]),
+]
+
+
+def layered(w: Any, x: Any) -> Any:
+    h = x
+    for k in range(6):
+        with scope(f"layer{k + 1}"):
+            for j in range(4):
+                h = np.tanh(w * h + 0.1 * j)
+    with scope("cost"):
+        return np.sum(np.square(h))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as each:
+        yield each
+
+
+@pytest.fixture
+def tab(browser: Any) -> Iterator[Any]:
+    tabs: list[Tab] = []
+
+    def open_tab(html: str, fragment: str = "", **options: Any) -> Tab:
+        tabs.append(Tab(browser, html, fragment, **options))
+        return tabs[-1]
+
+    yield open_tab
+    for each in tabs:
+        each.close()
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-").replace("∞", "inf"))
+
+
+READ = """
+() => Object.fromEntries([...document.querySelectorAll(".box:not(.group)")].map((box) => {
+  const read = (cell) => cell.classList.contains("blank") ? null
+    : cell.querySelector("canvas") ? [...cell.querySelector("canvas").getContext("2d").getImageData(
+        0, 0, cell.querySelector("canvas").width, cell.querySelector("canvas").height).data] : cell.textContent;
+  return [box.dataset.key, [read(box.querySelector(".value")), read(box.querySelector(".gradient"))]];
+}))
+"""
+NUMBERS = """
+([position, what]) => {
+  const x = chainrule.state[what](position);
+  return x && [x.shape, Array.from(x.data, String)];
+}
+"""
+
+
+def held(tab: Tab, position: int, what: str) -> np.ndarray | None:
+    """What the page holds as value or gradient of a node."""
+    found = tab.page.evaluate(NUMBERS, [position, what])
+    return None if found is None else np.array([float(v) for v in found[1]]).reshape(found[0])
+
+
+def expected_at(story: Story, step: int) -> dict[str, tuple[bool, bool]]:
+    """For each box whether value and gradient are known at a step."""
+    shown = [k for k, node in enumerate(story.graph.nodes) if not is_literal(node)]
+    graded = [k for k in reversed(shown) if story.gradients[k] is not None]
+    moves = [("value", k) for k in shown] + [("gradient", k) for k in graded]
+    done = set(moves[:step])
+    return {str(k): (("value", k) in done, ("gradient", k) in done) for k in shown}
+
+
+@pytest.mark.parametrize(("f", "arguments"), [(cost, [0.7, 3.0]), (xor, XOR)], ids=["scalars", "xor"])
+def test_every_step_shows_what_python_computes(tab: Any, f: Any, arguments: list[Any]) -> None:
+    drawing = draw(f, *arguments)
+    story, shown = drawing.story, tab(drawing.html)
+    steps = shown.page.evaluate("chainrule.state.last")
+    for position in range(len(story.graph.nodes)):
+        np.testing.assert_array_equal(held(shown, position, "value"), story.value(position))
+        gradient = story.gradient(position)
+        assert (held(shown, position, "gradient") is None) == (gradient is None)
+        if gradient is not None:
+            np.testing.assert_array_equal(held(shown, position, "gradient"), gradient)
+    for step in range(steps + 1):
+        boxes = shown.page.evaluate(READ)
+        known = expected_at(story, step)
+        assert boxes.keys() == known.keys()
+        for key, cells in boxes.items():
+            truths = story.value(int(key)), story.gradient(int(key))
+            for cell, is_known, truth in zip(cells, known[key], truths, strict=True):
+                assert (cell is not None) == is_known
+                if isinstance(cell, str):
+                    assert number(cell) == pytest.approx(float(np.ravel(truth)[0]), rel=1e-4)
+                elif cell is not None:  # a pixel is blue below zero, red above, clear at zero
+                    pixels = np.array(cell).reshape(-1, 4)
+                    sign = np.where(pixels[:, 3] == 0, 0, np.where(pixels[:, 0] > pixels[:, 2], 1, -1))
+                    strong = np.abs(np.ravel(truth)) > 0.02 * np.abs(truth).max()
+                    np.testing.assert_array_equal(sign[strong], np.sign(np.ravel(truth))[strong])
+        shown.page.keyboard.press("ArrowRight")
+
+
+def test_the_product_is_spelled_out(tab: Any) -> None:
+    shown = tab(draw(lambda w, x: (w * x - 1.0) ** 2, 2.0, 3.0).html, "#step=8")
+    words = re.sub(r"\s", "", shown.page.inner_text("#narration"))
+    assert words.endswith("=10×1=10")
+    assert "derivative of z by v2 is 10 times 1, which is 10" in shown.page.text_content("#live")
+    shown = tab(draw(lambda x: x * x + 3.0 * x, 2.0).html, "#step=8")
+    assert re.sub(r"\s", "", shown.page.inner_text("#narration")).endswith("=1×3+1×2+1×2=7")
+
+
+def test_keyboard(tab: Any) -> None:
+    shown = tab(draw(cost, 0.7, 3.0).html)
+    step = "chainrule.state.step"
+    last = shown.page.evaluate("chainrule.state.last")
+    for key, expected in [("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", last), ("Home", 0)]:
+        shown.page.keyboard.press(key)
+        assert shown.page.evaluate(step) == expected
+    before = shown.page.evaluate("chainrule.stage.view.scale")
+    shown.page.keyboard.press("+")
+    assert shown.page.evaluate("chainrule.stage.view.scale") > before
+    shown.page.keyboard.press("-")
+    assert shown.page.evaluate("chainrule.stage.view.scale") == pytest.approx(before)
+    shown.page.keyboard.press("Space")
+    assert shown.page.get_attribute("#play", "aria-pressed") == "true"
+    shown.until("chainrule.state.step >= 1")
+    shown.page.keyboard.press("Space")
+    assert shown.page.get_attribute("#play", "aria-pressed") == "false"
+    shown.page.keyboard.press("/")
+    shown.page.keyboard.type("w")
+    shown.page.keyboard.press("Enter")
+    assert shown.page.evaluate("chainrule.state.selected") == 0
+
+
+def test_deep_links(tab: Any) -> None:
+    shown = tab(draw(cost, 0.7, 3.0).html, "#step=4")
+    assert shown.page.evaluate("chainrule.state.step") == 4
+    shown.page.keyboard.press("ArrowRight")
+    assert shown.page.url.endswith("#step=5")
+    shown.page.evaluate("location.hash = 'step=2'")
+    shown.until("chainrule.state.step === 2")
+
+
+def test_everything_has_words(tab: Any) -> None:
+    shown = tab(draw(cost, 0.7, 3.0).html, "#step=7")
+    for control in shown.page.query_selector_all("button, input:not([type=hidden]), select, [role=button]"):
+        name = control.get_attribute("aria-label") or control.inner_text().strip() or control.get_attribute("title")
+        identity = control.get_attribute("id")
+        assert name or (identity and shown.page.query_selector(f"label[for={identity}]"))
+    assert "value" in shown.page.get_attribute(".box.known", "aria-label")
+
+
+def test_what_if(tab: Any) -> None:
+    story = draw(cost, 0.7, 3.0).story
+    shown = tab(draw(cost, 0.7, 3.0).html)
+    shown.page.fill("#control0 + input", "1.25")
+    shown.page.keyboard.press("Enter")
+    value, gradient = value_and_grad(cost, (0, 1))(1.25, 3.0)
+    assert held(shown, story.cost, "value") == pytest.approx(value, rel=1e-9)
+    for position, expected in zip(story.graph.inputs, gradient, strict=True):
+        assert held(shown, position, "gradient") == pytest.approx(expected, rel=1e-9)
+    shown.page.click("text=Back to the given numbers")
+    assert held(shown, story.cost, "value") == story.value(story.cost)
+
+
+def test_gradient_descent_in_the_page(tab: Any) -> None:
+    drawing = draw(xor, *XOR, argnums=(0, 1, 2, 3), learning_rate=0.2)
+    shown = tab(drawing.html, "#step=999")
+    parameters = [np.asarray(x) for x in XOR]
+    shown.page.click("#take-step")
+    shown.page.click("text=10 steps")
+    for _ in range(11):
+        gradients = value_and_grad(xor, (0, 1, 2, 3))(*parameters)[1]
+        parameters[:4] = [p - 0.2 * g for p, g in zip(parameters, gradients, strict=False)]
+    for position, expected in zip(drawing.story.graph.inputs, parameters, strict=True):
+        np.testing.assert_allclose(held(shown, position, "value"), expected, rtol=1e-9)
+    assert "after 11 steps" in shown.page.inner_text(".history")
+
+
+def test_groups_fold_and_open_as_python_lays_them_out(tab: Any) -> None:
+    drawing = draw(layered, np.array([0.5, -1.0]), np.array([1.0, 2.0]))
+    graph = drawing.story.graph
+    shown = tab(drawing.html)
+    groups = groups_of(graph)
+    folded = shown.page.evaluate("[...chainrule.state.story.groups].map((g) => g.path)")
+    assert folded == [g.path for g in groups]
+    for opened in ([], ["layer2"], ["layer1", "cost", "layer5"], folded):
+        shown.page.evaluate(
+            "(paths) => { chainrule.state.opened = new Set(paths); chainrule.state.changed('groups'); }", opened
+        )
+        plan = shown.page.evaluate("chainrule.stage.plan")
+        direction = shown.page.evaluate("chainrule.state.story.levels[''].direction")
+        expected = compose(graph, levels(graph, sizes=_sizes(graph, groups), direction=direction), opened)
+        assert plan["width"] == pytest.approx(expected.width, abs=0.5)
+        assert plan["height"] == pytest.approx(expected.height, abs=0.5)
+        boxes = {b["key"]: [b["x"], b["y"], b["width"], b["height"]] for b in plan["boxes"]}
+        assert boxes.keys() == {b.key for b in expected.boxes}
+        for box in expected.boxes:
+            assert boxes[box.key] == pytest.approx([box.x, box.y, box.width, box.height], abs=0.5)
+        assert len(plan["edges"]) == len(expected.edges)
+
+
+def test_a_folded_group_is_one_step(tab: Any) -> None:
+    shown = tab(draw(layered, np.array([0.5, -1.0]), np.array([1.0, 2.0])).html)
+    shown.page.evaluate("chainrule.state.opened.clear(); chainrule.state.changed('groups')")
+    presses = 0
+    while shown.page.evaluate("chainrule.state.step < chainrule.state.last"):
+        shown.page.keyboard.press("ArrowRight")
+        presses += 1
+    assert presses <= 2 * (2 + 7) + 2
+    shown.page.click(".group .title >> nth=0")
+    assert shown.page.evaluate("chainrule.state.opened.size") == 1
+
+
+def test_a_thousand_nodes_stay_fluid(tab: Any) -> None:
+    def long(x: Any) -> Any:
+        for _ in range(500):
+            x = np.sin(x) * 1.01
+        return x
+
+    drawing = draw(long, 0.5)
+    assert len(drawing.story.graph.nodes) > 1000
+    assert len(drawing.html.encode()) <= MAX_BYTES
+    shown = tab(drawing.html)
+    took = shown.page.evaluate("""() => {
+        const start = performance.now();
+        for (let k = 0; k < 20; k++) chainrule.state.forth();
+        return (performance.now() - start) / 20;
+    }""")
+    assert took < 100, f"{took} ms per step"
+
+
+def test_size_bar() -> None:
+    wide = np.random.default_rng(0).normal(size=(150, 250)).astype(np.float32)
+    drawing = draw(lambda w, x: np.sum(np.tanh(x @ w)), wide, np.ones((2, 150), np.float32))
+    assert len(drawing.html.encode()) <= MAX_BYTES
+    with pytest.raises(OptionError, match="smaller network or fewer rows"):
+        draw(lambda w: np.sum(w), np.random.default_rng(0).normal(size=200_000))
+
+
+def test_what_was_left_out_is_computed_in_the_page(tab: Any) -> None:
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=(100, 200)), rng.normal(size=(50, 100))]
+    drawing = draw(lambda w, x: np.sum(np.tanh(x @ w) ** 2), *arguments)
+    shown = tab(drawing.html)
+    assert shown.page.evaluate("chainrule.state.story.numbers.includes(null)")
+    np.testing.assert_allclose(held(shown, 0, "gradient"), drawing.story.gradient(0), rtol=1e-9, atol=1e-12)
+
+
+def test_dark_and_light(tab: Any) -> None:
+    html = draw(cost, 0.7, 3.0).html
+    shades = []
+    for scheme in ("light", "dark"):
+        shown = tab(html, color_scheme=scheme)
+        shades.append(shown.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        shown.page.click("[data-action=theme]")
+        shades.append(shown.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert shades[0] == shades[3] != shades[1] == shades[2]
+
+
+def test_hostile_names_stay_text(tab: Any) -> None:
+    name = "</script><img src=x onerror=alert(1)>"
+    drawing = draw(lambda d: d[name] ** 3 + 1.0, {name: 2.0}, title=name)
+    shown = tab(drawing.html, "#step=2")
+    assert shown.page.query_selector("img") is None
+    assert name in shown.page.inner_text("h1")
+
+
+def test_scripts_are_one_module_without_imports() -> None:
+    script = bundle()
+    assert not re.search(r"^(import|export)\b", script, flags=re.MULTILINE)
