@@ -39,3 +39,7 @@ class OptionError(ChainruleError, ValueError):
 
 class CompileError(ChainruleError, RuntimeError):
     """Native code cannot be made or loaded: invalid code, a missing symbol, a target that cannot run here."""
+
+
+class OutOfMemoryError(ChainruleError, MemoryError):
+    """There is not enough memory for the intermediate values of a graph; names the largest."""

@@ -24,7 +24,7 @@ from chainrule.native.frame import LIBRARY, RUN, Frame, Slots, address_of, as_ar
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Buffer, Place
-from chainrule.native.plan import MemoryPlan, plan_memory
+from chainrule.native.plan import MemoryPlan, plan_memory, shortage
 from chainrule.native.report import Clock, ProgramReport, report
 from chainrule.native.runtime import Executable, Unit, compile_units
 from chainrule.native.steps import LibraryStep, Program
@@ -108,7 +108,7 @@ class NativeProgram:
         """
         if len(inputs) != len(self._types):
             raise GraphError(f"{self.graph.name} takes {len(self._types)} inputs, got {len(inputs)}")
-        frame = self._frames.pop() if self._frames else Frame(self._slots, self.memory.bytes, self.program.constants)
+        frame = self._frames.pop() if self._frames else self._frame()
         table = frame.table
         arrays = []  # kept until the call is over
         for k, (value, (dtype, shape)) in enumerate(zip(inputs, self._types, strict=True)):
@@ -132,6 +132,12 @@ class NativeProgram:
         return outputs
 
     __call__ = run
+
+    def _frame(self) -> Frame:
+        try:
+            return Frame(self._slots, self.memory.bytes, self.program.constants)
+        except MemoryError:
+            raise shortage(self.program, self.memory) from None
 
     def report(self) -> ProgramReport:
         """Steps, memory, operations; times too if it was compiled with ``measured=True`` and has run."""

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from chainrule.errors import OutOfMemoryError
 from chainrule.graph.graph import Graph
 from chainrule.native.affine import Affine, counters, dot, row_major
 from chainrule.native.barrier import barrier_unit
@@ -20,7 +21,7 @@ from chainrule.native.fuse import fuse
 from chainrule.native.inplace import in_place
 from chainrule.native.lower import lower
 from chainrule.native.nests import Body, Buffer, Indirect, Nest, Result
-from chainrule.native.plan import MemoryPlan, plan_memory
+from chainrule.native.plan import MemoryPlan, plan_memory, shortage
 from chainrule.native.products import ProductPlan
 from chainrule.native.recipe import Recipe
 from chainrule.native.runtime import Executable, Unit, compile_units
@@ -71,6 +72,10 @@ class EpochPlan:
     def library(self) -> Library:
         """Computes the steps that have no native code."""
         return Library(self.program, self.memory)
+
+    def shortage(self) -> OutOfMemoryError:
+        """The error for memory that cannot be had."""
+        return shortage(self.program, self.memory)
 
     def compile(self, cache: ObjectCache | None) -> Executable:
         """Emit the code, compile and load it."""

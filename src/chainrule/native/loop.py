@@ -165,7 +165,7 @@ class NativeEpoch:
         if (len(carry), len(hyper), len(data)) != self._lengths:
             given = f"{len(carry)} + {len(hyper)} + {len(data)}"
             raise GraphError(f"{self.graph.name} takes {' + '.join(map(str, self._lengths))} inputs, got {given}")
-        frame = self._frames.pop() if self._frames else _EpochFrame(self)
+        frame = self._frames.pop() if self._frames else self._frame()
         table, slots = frame.table, self._slots
         current = [
             np.array(v, t.dtype, order="C") for v, t in zip(carry, self._types, strict=False)
@@ -206,6 +206,12 @@ class NativeEpoch:
         del columns  # alive until here
         self._frames.append(frame)
         return current, sums
+
+    def _frame(self) -> _EpochFrame:
+        try:
+            return _EpochFrame(self)
+        except MemoryError:
+            raise self.plan.shortage() from None
 
     def _error(self, status: int) -> BaseException:
         return failure(self.graph, status) if status > 0 else self.plan.library.error(self.graph, status)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chainrule.errors import OutOfMemoryError
 from chainrule.native.frame import ALIGNMENT
 from chainrule.native.steps import Program
 
@@ -71,6 +72,20 @@ def plan_memory(program: Program, scratch_bytes: int = 0, members: int = 1) -> M
     scratch = max((end for _, end, _, _ in placed), default=0)
     each = _aligned(scratch_bytes)
     return MemoryPlan(dict(sorted(found.items())), scratch, each, scratch + each * members)
+
+
+def shortage(program: Program, memory: MemoryPlan) -> OutOfMemoryError:
+    """The error that says which values the memory that cannot be had is needed for."""
+    graph = program.graph
+    text = f"{graph.name}: {memory.bytes / 2**20:.0f} MiB of memory for intermediate values cannot be had"
+    written = [
+        (program.buffers[b].bytes, step.node) for step in program.steps for b in step.writes if b in memory.offsets
+    ]
+    if written:
+        _, node = max(written)
+        named, type_ = graph.node_names[node], graph.nodes[node].type
+        text += f"; the largest is {named} = {graph.nodes[node].primitive.name}(…), {type_}"
+    return OutOfMemoryError(f"{text}; use smaller batches, or fewer rows at a time")
 
 
 def _aligned(size: int) -> int:

@@ -173,7 +173,10 @@ class NativeRows:
         return outputs if n == length else [array[:n] for array in outputs]
 
     def _frame(self, members: int) -> Frame:
-        return Frame(self._slots, self._recipe.arena, self._recipe.constants, members)
+        try:
+            return Frame(self._slots, self._recipe.arena, self._recipe.constants, members)
+        except MemoryError:
+            raise self.plan.shortage() from None
 
     def __str__(self) -> str:
         return f"{self.program}\n{self.memory}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from chainrule.errors import OutOfMemoryError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
 from chainrule.native.compile import Library
@@ -14,7 +15,7 @@ from chainrule.native.frame import BLOCKS, LIBRARY, Slots
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Buffer
-from chainrule.native.plan import MemoryPlan, plan_memory
+from chainrule.native.plan import MemoryPlan, plan_memory, shortage
 from chainrule.native.products import ProductPlan
 from chainrule.native.recipe import Recipe
 from chainrule.native.runtime import Executable, Unit, compile_units
@@ -65,6 +66,10 @@ class RowsPlan:
     def library(self) -> Library:
         """Computes the steps that have no native code."""
         return Library(self.program, self.memory)
+
+    def shortage(self) -> OutOfMemoryError:
+        """The error for memory that cannot be had."""
+        return shortage(self.program, self.memory)
 
     def compile(self, cache: ObjectCache | None) -> Executable:
         """Emit the code, compile and load it."""

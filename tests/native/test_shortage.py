@@ -1,0 +1,45 @@
+"""Memory that cannot be had: the error names the largest value and its shape."""
+
+import numpy as np
+import pytest
+
+import chainrule.primitives  # noqa: F401  fills the dispatch tables
+from chainrule.errors import OutOfMemoryError
+from chainrule.graph.trace import label, trace
+from chainrule.graph.types import ArrayType
+from chainrule.native import frame
+from chainrule.native.compile import compile_graph
+from chainrule.native.loop import compile_loop
+from chainrule.native.rows import compile_rows
+
+
+def kind(*shape):
+    return ArrayType(shape, np.dtype("f8"))
+
+
+def test_a_graph():
+    n = 1 << 21
+    graph = trace(lambda x, y, z: label(x @ y, "far") @ z, kind(n, 1), kind(1, n), kind(n, 1))
+    arrays = [np.broadcast_to(1.0, node.shape) for node in (graph.nodes[i] for i in graph.inputs)]
+    with pytest.raises(OutOfMemoryError, match=r"33554432 MiB .* far = matmul.*float64\[2097152,2097152\].*batches"):
+        compile_graph(graph).run(*arrays)
+
+
+@pytest.fixture
+def no_memory(monkeypatch):
+    def refuse(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(frame.Frame, "__init__", refuse)
+
+
+def test_an_epoch_and_rows(no_memory):
+    def step(theta, x):
+        return theta + np.sum(np.tanh(x @ np.ones((3, 4))) @ theta), np.sum(theta)
+
+    epoch = compile_loop(trace(step, kind(4), kind(8, 3)), 1, 0, 8)
+    with pytest.raises(OutOfMemoryError, match=r"step: .*float64\[8"):
+        epoch([np.zeros(4)], (), [np.zeros((8, 3))], np.arange(8))
+    rows = compile_rows(trace(lambda x: np.tanh(x @ np.ones((3, 4))) @ np.ones((4, 2)), kind(8, 3)), 0)
+    with pytest.raises(MemoryError, match=r"float64\[8,4\]"):
+        rows([], [np.zeros((8, 3))])
