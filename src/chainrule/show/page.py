@@ -29,7 +29,7 @@ MAX_BYTES = 500_000
 #: arrays of so few elements always travel with the page; of larger ones as many as there is room for
 SMALL = 16
 #: boxes that a page shows at first, by opening groups
-OPEN_BOXES = 26
+OPEN_BOXES = 36
 #: scripts, each after those it imports
 SCRIPTS = ("arrays", "special", "primitives", "program", "text", "heat", "place", "state", "stage", "panel", "main")
 

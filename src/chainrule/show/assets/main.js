@@ -1,7 +1,7 @@
 // Puts the page together: story, picture, panel, keys, address.
 import { narration, Panel } from "./panel.js";
 import { Stage } from "./stage.js";
-import { State, UPDATE } from "./state.js";
+import { FORWARD, GIVEN, State, UPDATE } from "./state.js";
 import { run } from "./program.js";
 import { escape } from "./text.js";
 
@@ -40,10 +40,11 @@ state.listen((what) => {
 
 // -- stepping
 
-const { forwardAt, moves } = state;
+const { moves } = state;
+const turn = moves.filter(({ kind }) => kind === GIVEN || kind === FORWARD).length;
 const track = $("#track");
 track.max = state.last;
-track.style.setProperty("--turn", `${(100 * forwardAt.size) / moves.length}%`);
+track.style.setProperty("--turn", `${(100 * turn) / moves.length}%`);
 track.addEventListener("input", () => state.go(track.valueAsNumber));
 
 function pause() {

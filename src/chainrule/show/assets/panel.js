@@ -1,10 +1,11 @@
 // What there is to say: the step in one line, and everything about one node beside the picture.
 import { fit, heatMap, table } from "./heat.js";
 import { formulaMath } from "./stage.js";
-import { BACKWARD, FORWARD, UPDATE } from "./state.js";
+import { BACKWARD, GIVEN, UPDATE } from "./state.js";
 import { escape, fill, math, nameMath, number, numberMath, partial, shapeText } from "./text.js";
 
 const MOST_TERMS = 6;
+const MOST_GIVEN = 8;
 const FEW = 24; // so many numbers are shown at once
 
 const single = (x) => x.data.length === 1;
@@ -52,6 +53,12 @@ function chainRule(state, node) {
   return { names, numbers, spoken: `${spoken} is ${said}, which is ${number(total.data[0])}` };
 }
 
+/** What gradient steps have done so far. */
+function taken({ costs }) {
+  const steps = costs.length - 1;
+  return steps ? `${steps} step${steps > 1 ? "s" : ""} taken: cost ${number(costs[0], 5)} → ${number(costs.at(-1), 5)}` : "";
+}
+
 /** The current step: MathML for the eye and words for the ear. */
 export function narration(state) {
   const { move, story } = state;
@@ -66,8 +73,18 @@ export function narration(state) {
     return {
       label: "Gradient step",
       html: `${math("<mi>θ</mi><mo>←</mo><mi>θ</mi><mo>−</mo><mi>η</mi><mo>·</mo>" + partial(nameMath(costName(state)), "<mi>θ</mi>"), true)}
-        <span class="words">with η = ${eta}: every parameter moves against its gradient. See the new values beside the picture, and take the step there.</span>`,
-      spoken: `All gradients are known. A gradient step with rate ${eta} moves every parameter against its gradient.`,
+        <span class="words">${taken(state) || `with η = ${eta}, every parameter moves against its gradient: take the step on the right`}</span>`,
+      spoken: taken(state) || `All gradients are known. A gradient step with rate ${eta} moves every parameter against its gradient.`,
+    };
+  }
+  if (move.kind === GIVEN) {
+    const numbers = state.given.map((k) => [story.nodes[k].name, state.value(k), state.wordsFor(k, state.value(k).data[0])]);
+    const is = ([name, x, words]) => nameMath(name) + (single(x) ? `<mo>=</mo>${words ? `<mtext>${escape(words)}</mtext>` : numberMath(x.data[0])}` : "");
+    const more = numbers.length > MOST_GIVEN ? `<span class="words">and ${numbers.length - MOST_GIVEN} more</span>` : "";
+    return {
+      label: "Given",
+      html: numbers.slice(0, MOST_GIVEN).map((each) => math(is(each))).join('<span class="comma">,</span>') + more,
+      spoken: `Given are ${numbers.map(([name, x, words]) => (single(x) ? `${name}, ${words ?? number(x.data[0])}` : `${name}, an array ${shapeText(x.shape)}`)).join("; ")}`,
     };
   }
   const node = story.nodes[move.node];
@@ -79,10 +96,6 @@ export function narration(state) {
   const result = single(value) ? numberMath(value.data[0]) : "";
   const shape = single(value) ? "" : `<span class="words">${shapeText(value.shape)}</span>`;
   const said = single(value) ? number(value.data[0]) : `an array ${shapeText(value.shape)}`;
-  if (!node.inputs.length) {
-    const is = result ? `<mo>=</mo>${result}` : "";
-    return { label: "Given", html: math(nameMath(node.name) + is) + shape, spoken: `${node.name} is given: ${said}` };
-  }
   const scalars = node.inputs.every((i) => single(state.value(i)));
   const steps = [nameMath(node.name), formulaMath(state, move.node)];
   if (scalars && node.inputs.some((i) => !story.nodes[i].literal)) steps.push(formulaMath(state, move.node, true));
@@ -233,13 +246,15 @@ export class Panel {
     const { state } = this;
     const part = this.part("controls");
     part.hidden = !state.story.controls.length;
+    if (state.story.readouts.length) this.part("descent").before(part);
+    else part.open = state.story.controls.length <= 4;
     if (state.missing.length) {
       part.append(element("p", { class: "later" }, `This page cannot compute ${state.missing.join(", ")}, so it shows the numbers of one point only.`));
       return;
     }
     this.controls = state.story.controls.map((control, k) => {
       const id = `control${k}`;
-      const row = element("div", { class: "control" }, element("label", { for: id }, control.label));
+      const row = element("div", { class: "control" }, element("label", { for: id, title: control.label }, control.label));
       const change = (value) => Number.isNaN(value) || state.set(control.input, control.element, value);
       if (control.choices.length) {
         const list = element("select", { id, onchange: () => change(Number(list.value)) });
@@ -296,20 +311,31 @@ export class Panel {
     const { state } = this;
     if (this.part("descent").hidden) return;
     const known = state.story.parameters.every((node) => state.gradientKnown(node));
-    const head = '<tr><th></th><th>θ</th><th class="gradient">∂z/∂θ</th><th>θ − η ∂z/∂θ</th></tr>'.replaceAll("z/", `${escape(costName(state))}/`);
+    const head = `<tr><th></th><th>θ</th><th>${math(partial(nameMath(costName(state)), "<mi>θ</mi>"))}</th><th>new θ</th></tr>`;
     const rows = state.story.parameters.slice(0, 30).map((node) => {
       const [value, gradient] = [state.value(node), state.gradient(node)];
       const name = `<th scope="row">${math(nameMath(state.story.nodes[node].name))}</th>`;
       if (!known) return `<tr>${name}<td>${single(value) ? number(value.data[0], 5) : shapeText(value.shape)}</td><td>·</td><td>·</td></tr>`;
       if (!single(value)) {
-        const length = Math.sqrt(gradient.data.reduce((sum, x) => sum + x * x, 0));
-        return `<tr>${name}<td>${shapeText(value.shape)}</td><td class="gradient">‖·‖ = ${number(length, 4)}</td><td></td></tr>`;
+        return `<tr data-node="${node}">${name}<td class="map"></td><td class="map"></td><td class="map"></td></tr>`;
       }
       const [x, g] = [value.data[0], gradient.data[0]];
       return `<tr>${name}<td>${number(x, 5)}</td><td class="gradient">${number(g, 5)}</td><td class="value">${number(x - state.rate * g, 5)}</td></tr>`;
     });
     this.table.innerHTML = head + rows.join("");
+    for (const row of this.table.querySelectorAll("[data-node]")) this.drawUpdate(row, Number(row.dataset.node));
     this.history.replaceChildren(...this.drawHistory());
+  }
+
+  /** An array before, its gradient, and after, as small heat maps. */
+  drawUpdate(row, node) {
+    const [value, gradient] = [this.state.value(node), this.state.gradient(node)];
+    const moved = { shape: value.shape, data: value.data.map((x, k) => x - this.state.rate * gradient.data[k]) };
+    row.querySelectorAll(".map").forEach((cell, k) => {
+      const canvas = heatMap([value, gradient, moved][k], ["before", "gradient", "after"][k]);
+      [canvas.style.width, canvas.style.height] = fit(value.shape, 56, 26).map((size) => `${size}px`);
+      cell.append(canvas);
+    });
   }
 
   /** The cost after each step, as a line. */

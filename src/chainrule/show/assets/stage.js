@@ -97,10 +97,11 @@ export class Stage {
     element.setAttribute("role", "button");
     element.tabIndex = 0;
     if (!node.inputs.length) element.classList.add("given");
-    if (key === this.state.story.cost) element.classList.add("cost");
+    const cost = key === this.state.story.cost;
+    if (cost) element.classList.add("cost");
     const named = `<span class="own">${math(nameMath(node.name))}</span>`;
     element.innerHTML =
-      `<div class="what">${named}${formula ? `<span class="equals">=</span>${math(formula)}` : ""}</div>` +
+      (cost ? '<div class="badge">cost</div>' : "") + `<div class="what">${named}${formula ? `<span class="equals">=</span>${math(formula)}` : ""}</div>` +
       `<div class="cells"><div class="value" title="value"></div><div class="gradient" title="gradient"></div></div>`;
     element.addEventListener("click", () => this.state.select(key));
     element.addEventListener("keydown", (event) => {
@@ -169,8 +170,8 @@ export class Stage {
     const { element } = shown;
     element.classList.toggle("known", value);
     element.classList.toggle("graded", gradient);
-    this.cell(element.querySelector(".value"), value ? state.value(key) : null, "value");
-    this.cell(element.querySelector(".gradient"), gradient ? state.gradient(key) : null, "gradient");
+    this.cell(element.querySelector(".value"), value ? state.value(key) : null, "value", key);
+    this.cell(element.querySelector(".gradient"), gradient ? state.gradient(key) : null, "gradient", key);
     const node = state.story.nodes[key];
     const say = (x) => (x.data.length === 1 ? number(x.data[0]) : `array ${shapeText(x.shape)}`);
     element.setAttribute(
@@ -181,11 +182,13 @@ export class Stage {
     );
   }
 
-  cell(cell, x, what) {
+  cell(cell, x, what, key) {
     cell.classList.toggle("blank", !x);
     if (!x) cell.replaceChildren();
     else if (x.data.length === 1) {
-      cell.textContent = number(x.data[0], 5);
+      const words = what === "value" ? this.state.wordsFor(key, x.data[0]) : null;
+      cell.textContent = words ?? number(x.data[0], 5);
+      cell.classList.toggle("long", cell.textContent.length > 7);
       cell.title = `${what} ${x.data[0]}`;
     } else {
       const canvas = heatMap(x, `${what}, ${shapeText(x.shape)}`);

@@ -2,6 +2,7 @@
 import { decode, lacking, run } from "./program.js";
 import { chainsOf } from "./place.js";
 
+export const GIVEN = "given";
 export const FORWARD = "forward";
 export const BACKWARD = "backward";
 export const UPDATE = "update";
@@ -18,14 +19,17 @@ export class State {
     this.rate = story.rate;
     this.version = 0; // of the numbers
     const shown = story.nodes.map((_, k) => k).filter((k) => !story.nodes[k].literal);
+    this.given = shown.filter((k) => !story.nodes[k].inputs.length); // all of them are one step, the first
     const graded = shown.filter((k) => story.nodes[k].gradient !== null).reverse();
     this.moves = [
-      ...shown.map((node) => ({ kind: FORWARD, node })),
+      { kind: GIVEN, node: null },
+      ...shown.filter((node) => story.nodes[node].inputs.length).map((node) => ({ kind: FORWARD, node })),
       ...graded.map((node) => ({ kind: BACKWARD, node })),
       ...(story.parameters.length ? [{ kind: UPDATE, node: null }] : []),
     ];
     this.forwardAt = new Map();
     this.backwardAt = new Map();
+    this.given.forEach((node) => this.forwardAt.set(node, 1));
     this.moves.forEach(({ kind, node }, k) => {
       if (kind === FORWARD) this.forwardAt.set(node, k + 1);
       if (kind === BACKWARD) this.backwardAt.set(node, k + 1);
@@ -77,6 +81,13 @@ export class State {
   gradient(node) {
     const { gradient } = this.story.nodes[node];
     return gradient === null ? null : this.numbers[gradient];
+  }
+
+  /** What a value of an input is called, where there is a list of them, such as categories. */
+  wordsFor(node, value) {
+    const input = this.story.inputs.indexOf(node);
+    const control = input < 0 ? null : this.story.controls.find((c) => c.input === input && c.choices.length);
+    return control?.choices.find(([, code]) => code === value)?.[0];
   }
 
   cost() {
@@ -138,7 +149,7 @@ export class State {
   stops(step) {
     if (step <= 0 || step >= this.last) return true;
     const { kind, node } = this.moves[step - 1];
-    if (kind === UPDATE) return true;
+    if (node === null) return true;
     const group = this.hidden(node);
     if (!group) return true;
     for (let k = step; k < this.last && this.moves[k].kind === kind; k++)

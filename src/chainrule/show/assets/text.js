@@ -5,7 +5,8 @@ export function number(x, digits = 6) {
   if (typeof x === "bigint") return String(x);
   if (Number.isNaN(x)) return "NaN";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
-  let text = Number.isInteger(x) && Math.abs(x) < 1e9 ? String(x) : x.toPrecision(digits);
+  const small = x !== 0 && Math.abs(x) < 1e-3;
+  let text = Number.isInteger(x) && Math.abs(x) < 1e9 ? String(x) : small ? x.toExponential(digits - 1) : x.toPrecision(digits);
   if (text.includes(".")) text = text.replace(/\.?0+(?=e|$)/, "");
   return (Object.is(x, -0) ? "0" : text).replaceAll("-", "−").replace("e+", "e");
 }
