@@ -47,7 +47,7 @@ def test_a_picture_for_print(tmp_path: Path) -> None:
         (OptionError, "written as .html or .svg", lambda: cr.draw(f, *ARGS, path="f.pdf")),
         (OptionError, "cannot be written", lambda: cr.draw(f, *ARGS, path="/nowhere/f.html")),
         (OptionError, "learning_rate must be positive", lambda: cr.draw(f, *ARGS, learning_rate=0.0)),
-        (OptionError, "a function, a graph or a fitted model, got int", lambda: cr.draw(3)),
+        (OptionError, "a function, a graph, a network or a fitted model, got int", lambda: cr.draw(3)),
         (OptionError, "is not fitted", lambda: cr.draw(cr.LinearRegression(), [1.0])),
         (GraphError, "one value each", lambda: cr.draw(cr.trace(f, *ARGS))),
     ],
@@ -63,3 +63,16 @@ def test_parameters_are_the_arguments_asked_for() -> None:
     drawing = cr.draw(f, *ARGS, argnums=0)
     assert drawing.story.cost == drawing.story.graph.outputs[0]
     assert cr.draw(f, *ARGS, argnums=0).html != cr.draw(f, *ARGS).html
+
+
+def test_a_network_as_it_starts() -> None:
+    network = cr.Network([cr.Dense(2, "tanh")], output=cr.Bernoulli())
+    x, y = np.array([[0.0, 1.0], [1.0, 1.0]]), np.array([1.0, 0.0])
+    story = cr.draw(network, x, y).story
+    theta = network.initial(2, np.random.default_rng(0))
+    raw = network.raw(network.layout(2).unflatten(theta), x)
+    assert story.cost is not None
+    np.testing.assert_allclose(story.value(story.cost), np.mean(network.output.nll(raw, y[:, None])), rtol=1e-12)
+    assert cr.draw(network, x).story.cost is None
+    with pytest.raises(OptionError, match="takes rows"):
+        cr.draw(network)

@@ -294,6 +294,26 @@ def test_dark_and_light(tab: Any) -> None:
     assert shades[0] == shades[3] != shades[1] == shades[2]
 
 
+def test_in_a_notebook(browser: Any) -> None:
+    page = browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_content(draw(cost, 0.7, 3.0)._repr_html_())
+    frame = page.frames[1]
+    for _ in range(2):
+        frame.click("[data-action=forth]")
+    assert frame.evaluate("chainrule.state.step") == 2
+    page.close()
+    assert not errors, errors
+
+
+def test_only_forward_without_one_number(tab: Any) -> None:
+    drawing = draw(lambda x: {"twice": 2.0 * x, "cube": x**3}, np.array([1.0, -2.0]))
+    shown = tab(drawing.html, "#step=999")
+    assert shown.page.evaluate("chainrule.state.moves.map((m) => m.kind)") == ["given", "forward", "forward"]
+    assert shown.page.query_selector("[data-part=descent]").is_hidden()
+
+
 def test_hostile_names_stay_text(tab: Any) -> None:
     name = "</script><img src=x onerror=alert(1)>"
     drawing = draw(lambda d: d[name] ** 3 + 1.0, {name: 2.0}, title=name)

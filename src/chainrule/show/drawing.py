@@ -14,7 +14,9 @@ import numpy as np
 from chainrule.calculus.point import Argnums, positions
 from chainrule.errors import GraphError, OptionError
 from chainrule.graph.graph import Graph
+from chainrule.graph.trace import label, scope
 from chainrule.graph.tree import flatten
+from chainrule.networks import Network, Pass
 from chainrule.primitives import trace
 from chainrule.show.page import Control, Show, page
 from chainrule.show.story import Story, tell
@@ -78,11 +80,12 @@ def draw(
 
     Parameters
     ----------
-    f : callable, Graph, Model or fitted estimator
-        A function of plain NumPy, or a graph of one. Of a model, the arguments are one row, and what was observed for
-        it if it is known.
+    f : callable, Graph, Network, Model or fitted estimator
+        A function of plain NumPy, a graph, a network or a fitted model.
     *args
-        Where. Of a function its arguments, which may be nested. Of a model ``row`` or ``row, y``: a data frame of one
+        Where. Of a function or graph its arguments, which may be nested. Of a network ``x`` or ``x, y``: rows, and the
+        targets it is trained on; the cost is then the mean negative log-likelihood, and the parameters are those that
+        training starts from. Of a model ``row`` or ``row, y``: a data frame of one
         row, or an array of shape (n_columns,); the cost is then the negative log-likelihood of that row, else the
         prediction.
     path : path, optional
@@ -100,7 +103,7 @@ def draw(
     Raises
     ------
     OptionError
-        If the path is neither, the page would be larger than 500 kB, or igraph is not installed.
+        If an argument does not fit, the path is neither, the page would be larger than 500 kB, or igraph is missing.
     TraceError
         If the function does something that cannot be recorded.
 
@@ -118,6 +121,8 @@ def draw(
         raise OptionError(f"learning_rate must be positive, got {learning_rate}")
     if isinstance(f, Graph):
         story, show = _of_graph(f, args, argnums, title or f.name, learning_rate)
+    elif isinstance(f, Network):
+        story, show = _of_network(f, args, title, learning_rate)
     elif callable(f):
         graph = trace(f, *args)
         story, show = _of_graph(graph, args, argnums, title or graph.name, learning_rate)
@@ -153,6 +158,32 @@ def _of_graph(
     )
 
 
+def _of_network(
+    network: Network, args: Sequence[Any], title: str | None, learning_rate: float | None
+) -> tuple[Story, Show]:
+    """A network as it starts from seed 0: the mean cost of rows, or what it makes of them."""
+    if not 1 <= len(args) <= 2:
+        raise OptionError(f"draw(network, x) or draw(network, x, y) takes rows, got {len(args)} arguments")
+    x = np.atleast_2d(np.asarray(args[0], np.float64))
+    y = None if len(args) == 1 else np.asarray(args[1], np.float64).reshape(len(x), -1)
+    n_targets = 1 if y is None else y.shape[1]
+    theta = network.initial(x.shape[1], np.random.default_rng(0), n_targets=n_targets)
+    parameters = network.layout(x.shape[1], n_targets).unflatten(theta)
+    state = Pass(training=False, buffers=network.buffers(x.shape[1]))
+
+    def raw(parameters: Any, x: Any) -> Any:
+        return network.raw(parameters, x, state)
+
+    def cost(parameters: Any, x: Any, y: Any) -> Any:
+        values = raw(parameters, x)
+        with scope("cost"):
+            return label(np.mean(network.output.nll(values, y)), "cost")
+
+    given = (parameters, x) if y is None else (parameters, x, y)
+    graph = trace(raw, *given) if y is None else trace(cost, *given)
+    return _of_graph(graph, given, 0, title or "network", learning_rate)
+
+
 def controls(story: Story) -> list[Control]:
     """A slider for every element of the small floating-point inputs."""
     graph, made = story.graph, []
@@ -177,7 +208,7 @@ def _of_model(f: Any, args: Sequence[Any], title: str | None, learning_rate: flo
         from chainrule.estimators.base import FeedForwardEstimator
 
         if not isinstance(f, FeedForwardEstimator):
-            raise OptionError(f"draw takes a function, a graph or a fitted model, got {type(f).__name__}")
+            raise OptionError(f"draw takes a function, a graph, a network or a fitted model, got {type(f).__name__}")
         if "model_" not in vars(f):
             raise OptionError(f"this {type(f).__name__} is not fitted; call fit first")
         model = f.model_

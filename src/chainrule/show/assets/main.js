@@ -30,7 +30,7 @@ state.listen((what) => {
     stage.move(middle.x, middle.y, middle.scale);
   } else stage.refresh();
   if (what === "step") {
-    history.replaceState(null, "", `#step=${state.step}`);
+    if (location.protocol !== "about:") history.replaceState(null, "", `#step=${state.step}`); // in a notebook there is none
     if (state.move?.node != null) stage.follow(state.move.node);
     if (state.move?.kind === UPDATE) $("#panel [data-part=descent]").scrollIntoView({ block: "nearest" });
   }

@@ -99,9 +99,8 @@ export class Stage {
     if (!node.inputs.length) element.classList.add("given");
     const cost = key === this.state.story.cost;
     if (cost) element.classList.add("cost");
-    const named = `<span class="own">${math(nameMath(node.name))}</span>`;
     element.innerHTML =
-      (cost ? '<div class="badge">cost</div>' : "") + `<div class="what">${named}${formula ? `<span class="equals">=</span>${math(formula)}` : ""}</div>` +
+      (cost ? '<div class="badge">cost</div>' : "") + `<div class="what">${math(nameMath(node.name) + (formula ? `<mo>=</mo>${formula}` : ""))}</div>` +
       `<div class="cells"><div class="value" title="value"></div><div class="gradient" title="gradient"></div></div>`;
     element.addEventListener("click", () => this.state.select(key));
     element.addEventListener("keydown", (event) => {
