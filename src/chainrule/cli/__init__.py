@@ -15,6 +15,7 @@ from cyclopts.exceptions import UnusedCliTokensError
 from chainrule import __version__
 from chainrule.cli.bench import bench
 from chainrule.cli.check import check
+from chainrule.cli.demo import demo
 from chainrule.cli.explain import explain
 from chainrule.cli.fit import fit
 from chainrule.cli.predict import predict
@@ -29,7 +30,7 @@ app = App(
     help_format="plaintext",
     default_parameter=Parameter(negative=""),
 )
-COMMANDS = (fit, predict, score, check, explain, summary, bench)
+COMMANDS = (fit, predict, score, check, explain, summary, demo, bench)
 for command in COMMANDS:
     app.command(command)
 

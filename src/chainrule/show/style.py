@@ -51,6 +51,18 @@ _SETTINGS: Any = {
 }
 
 
+def require_matplotlib() -> None:
+    """Say what to install where matplotlib is not.
+
+    Raises
+    ------
+    OptionError
+        If it is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise OptionError('figures need matplotlib; install it with pip install "chainrule[show]"')
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Figures made inside look like chainrule's; the user's own settings are left as they were.
@@ -60,8 +72,7 @@ def styled() -> Iterator[None]:
     OptionError
         If matplotlib is not installed.
     """
-    if find_spec("matplotlib") is None:
-        raise OptionError('figures need matplotlib; install it with pip install "chainrule[show]"')
+    require_matplotlib()
     import logging
 
     from matplotlib import rc_context

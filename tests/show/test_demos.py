@@ -1,0 +1,83 @@
+"""Every demo runs, says what is true, and leaves a page."""
+
+import re
+
+import pytest
+
+import chainrule as cr
+from chainrule.cli import run
+from chainrule.show.demos import demo_names, demo_of_name
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What a demo prints, and its page; each is run once."""
+    folder, known = tmp_path_factory.mktemp("demos"), {}
+
+    def tell(name, capsys):
+        if name not in known:
+            assert run(["demo", name, "-o", str(folder / f"{name}.html")]) == 0
+            known[name] = capsys.readouterr().out, (folder / f"{name}.html").read_text("utf-8")
+        return known[name]
+
+    return tell
+
+
+@pytest.mark.parametrize("name", demo_names())
+def test_terminal_and_page(name, told, capsys):
+    out, page = told(name, capsys)
+    assert out.startswith(demo_of_name(name).title)
+    assert page.count("<h2") >= 1
+    assert (page.count("<figure>") >= 1) == (name != "backprop")
+    assert not re.search(r"\bnan\b", out, re.IGNORECASE)
+    for line in out.splitlines():  # what the terminal says in tables, the page says too
+        if line.startswith("    ") and re.search(r"\d\.\d{3,}", line):
+            assert line.split()[-1] in page
+
+
+def table(out, first):
+    """The numbers of the row that starts so."""
+    line = next(line for line in out.splitlines() if line.strip().startswith(first))
+    return [float(x) for x in re.findall(r"(?<![\w.])-?\d+\.?\d*(?:e[-+]?\d+)?", line.strip().removeprefix(first))]
+
+
+def test_xor_is_learned(told, capsys):
+    out, _ = told("xor", capsys)
+    for corner, label in (("(0, 0)", 0), ("(0, 1)", 1), ("(1, 0)", 1), ("(1, 1)", 0)):
+        xor, linear, *_, by_hand, learned = table(out, corner)
+        assert (xor, linear, by_hand) == (label, 0.5, label)
+        assert abs(learned - label) < 0.05
+
+
+def test_l1_gives_an_exact_zero_and_l2_none(told, capsys):
+    out, _ = told("surface", capsys)
+    rows = [line.split() for line in out.splitlines() if re.match(r"\s+L[12]\s", line)]
+    assert {row[0] for row in rows if row[3] in ("0.0000", "-0.0000")} == {"L1"}
+
+
+def test_learning_rates_beyond_the_bound_diverge(told, capsys):
+    out, _ = told("descent", capsys)
+    bound = float(re.search(r"= ([\d.]+), and diverges", out).group(1))
+    rows = [line.split() for line in out.splitlines() if re.match(r"\s+\d+(\.\d+)?\s+\d", line)]
+    assert len(rows) >= 5
+    for row in rows[:5]:
+        assert (float(row[0]) > bound) == ("diverges" in row)
+
+
+def test_the_mixture_beats_one_gaussian(told, capsys):
+    out, _ = told("mixture", capsys)
+    assert table(out, "mixture of 5")[0] < table(out, "Gaussian")[0] - 0.3
+
+
+def test_list_and_refusals(capsys, tmp_path):
+    assert run(["demo"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == demo_names()
+    assert run(["demo", "none"]) == 1
+    assert "there is no demo 'none'" in capsys.readouterr().err
+    assert run(["demo", "backprop", "-o", str(tmp_path / "no" / "page.html")]) == 1
+    assert "cannot write" in capsys.readouterr().err
+    with pytest.raises(cr.OptionError):
+        demo_of_name("narration")
