@@ -473,3 +473,20 @@ def test_control_flow() -> None:
     assert cr.grad(branch)(0.5) == 3.0
     recursive = lambda x, n: x if n == 0 else np.sin(recursive(x, n - 1))  # noqa: E731
     assert cr.grad(recursive)(0.5, 3) == pytest.approx(np.cos(0.5) * np.cos(np.sin(0.5)) * np.cos(np.sin(np.sin(0.5))))
+
+
+def test_hvp_takes_one_argument_which_may_be_a_tuple():
+    x, v = np.array([1.0, 2.0]), np.array([1.0, -1.0])
+    a, b = cr.hvp(lambda t: np.sum(t[0] ** 2 * t[1]), (x, v), (v, x))
+    np.testing.assert_allclose(a, 2 * v * v + 2 * x * x)
+    np.testing.assert_allclose(b, 2 * x * v)
+    with pytest.raises(cr.TraceError, match=r"here a tuple of 1, and f failed .* give the array itself"):
+        cr.hvp(lambda x: np.sum(x**3), (x,), (v,))
+    with pytest.raises(cr.TraceError, match=r"hvp\(lambda t: f\(\*t\), x, v\)"):
+        cr.hvp(lambda x, y: np.sum(x * y), (x, x), (v, v))
+
+    def broken(x):
+        raise TypeError("mine")
+
+    with pytest.raises(TypeError, match="mine"):
+        cr.hvp(broken, x, v)

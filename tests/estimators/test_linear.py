@@ -1,6 +1,7 @@
 """Linear and logistic regression against scikit-learn's solvers, to solver precision."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.linear_model import ElasticNet, Lasso, Ridge
@@ -109,6 +110,64 @@ def test_standardize_penalises_standardised_weights(diabetes):
     one = cr.LinearRegression(l1=0.05, standardize=True).fit(X, y)
     other = cr.LinearRegression(l1=0.05, standardize=True).fit(X * 7.0, y)
     np.testing.assert_allclose(one.coef_, 7 * other.coef_, rtol=1e-7)
+
+
+def test_missing_values_have_coefficients_of_their_own(diabetes):
+    """ŷ = intercept + Σ coef · x, the column's mean and missing_coef standing in for what is missing."""
+    X, y = diabetes
+    X = X.copy()
+    X[::5, 2], X[1::7, 9] = np.nan, np.nan
+    model = cr.LinearRegression().fit(X, y)
+    assert model.coef_.shape == model.missing_coef_.shape == (10,)
+    np.testing.assert_array_equal(np.flatnonzero(model.missing_coef_), [2, 9])
+    filled = np.where(np.isnan(X), np.nanmean(X, axis=0), X)
+    by_hand = model.intercept_ + filled @ model.coef_ + np.isnan(X) @ model.missing_coef_
+    np.testing.assert_allclose(model.predict(X), by_hand, rtol=1e-9)
+    theirs = Ordinary().fit(np.hstack([filled, np.isnan(X)[:, [2, 9]]]), y)
+    np.testing.assert_allclose(model.coef_ * X[2].std(), theirs.coef_[:10] * X[2].std(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.missing_coef_[[2, 9]], theirs.coef_[10:], rtol=1e-6)
+    several = cr.LinearRegression().fit(X, np.stack([y, -y], axis=1))
+    assert several.coef_.shape == several.missing_coef_.shape == (2, 10)
+    whole = cr.LinearRegression().fit(diabetes[0], y)
+    assert whole.coef_.shape == whole.missing_coef_.shape == (10,)
+    assert not whole.missing_coef_.any()
+
+
+def test_coefficients_of_text_are_named():
+    X = pd.DataFrame({"a": [1.0, 2, 3, 4, None, 6], "town": ["U", "B", "U", "B", "B", None], "old": [True, False] * 3})
+    model = cr.LogisticRegression().fit(X, [0, 1, 0, 1, 1, 0])
+    assert list(model.coef_names_) == ["a", "town=B", "town=U", "old"]
+    assert model.coef_.shape == (1, 4)
+    assert model.missing_coef_.shape == (1, 3)
+    assert model.missing_coef_[0, 0] != 0 != model.missing_coef_[0, 1]
+    assert model.missing_coef_[0, 2] == 0
+
+
+@pytest.mark.parametrize("make", [cr.LinearRegression, cr.LogisticRegression])
+def test_loaded_models_show_the_same(tmp_path, make):
+    X, y = load_breast_cancer(return_X_y=True)
+    model = make(l1=1e-2, l2=1e-2).fit(X, y)
+    model.save(tmp_path / "m.chainrule")
+    again = cr.load(tmp_path / "m.chainrule")
+    assert type(again) is make
+    for name in ("coef_", "intercept_", "missing_coef_", "coef_names_"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
+    for name in ("optimality_residual_", "converged_", "n_iter_", "loss_curve_", "best_loss_"):
+        assert getattr(again, name) == getattr(model, name)
+
+
+def test_the_optimality_residual_is_the_smallest_subgradient():
+    """Of the standardised problem: |∂J + l1 sign w|, and what exceeds l1 where w is 0."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    model = cr.LogisticRegression(l1=0.02, l2=0.01, max_iter=12, tol=0.0).fit(X, y)
+    assert not model.converged_
+    p, w = model.predict_proba(X)[:, 1], model.coef_[0]
+    gradient = X.T @ (p - y) / len(y) + 0.01 * w
+    residual = np.where(w == 0, np.maximum(np.abs(gradient) - 0.02, 0), np.abs(gradient + 0.02 * np.sign(w)))
+    expected = max(residual.max(), abs(np.mean(p - y)))
+    np.testing.assert_allclose(model.optimality_residual_, expected, rtol=1e-6)
+    assert cr.LogisticRegression(l1=0.02, l2=0.01).fit(X, y).optimality_residual_ <= 1e-9 < expected
 
 
 def test_separable_classes_without_penalty_do_not_crash():

@@ -215,6 +215,21 @@ def test_save_and_load(tmp_path, members):
     assert again.model_.network == model.model_.network
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_loaded_estimator_knows_how_it_was_trained(tmp_path, dtype):
+    X, y = load_diabetes(return_X_y=True)
+    model = cr.FeedForwardRegressor((8,), max_iter=5, random_state=0, dtype=dtype).fit(X, y)
+    model.save(tmp_path / "m.chainrule")
+    again = cr.load(tmp_path / "m.chainrule")
+    for name in ("loss_curve_", "validation_loss_curve_", "n_iter_", "best_loss_", "best_epoch_"):
+        assert getattr(again, name) == getattr(model, name), name
+    for name in ("stopped_because_", "diagnosis_", "n_outputs_", "n_layers_", "n_features_in_"):
+        assert getattr(again, name) == getattr(model, name), name
+    assert model.best_loss_ == min(model.validation_loss_curve_) == model.validation_loss_curve_[model.best_epoch_ - 1]
+    again.save(tmp_path / "n.chainrule")
+    assert (tmp_path / "n.chainrule").read_bytes() == (tmp_path / "m.chainrule").read_bytes()
+
+
 def test_a_unit_of_ones_own_is_saved_as_its_graph(tmp_path):
     X, y = load_iris(return_X_y=True)
     model = cr.FeedForwardClassifier([cr.Dense(8, lambda z: np.sin(z))], max_iter=10, random_state=0).fit(X, y)
@@ -258,9 +273,9 @@ def test_learned_features_are_readable():
         ({"max_iter": 2.5}, "max_iter must be a whole number >= 1, got 2.5"),
         ({"l2": -1.0}, "l2 must be a number >= 0, got -1.0"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64'"),
-        ({"hidden_layer_sizes": (8, -1)}, r"Dense\(n_units\) must be a whole number >= 1, got -1"),
+        ({"hidden_layer_sizes": (8, -1)}, "hidden layer 2 must be a whole number of units >= 1.*got -1"),
         ({"activation": ["relu"], "hidden_layer_sizes": (8, 8)}, "activation has 1 entries for 2 hidden layers"),
-        ({"validation_fraction": 1.5, "early_stopping": True}, r"must lie in \[0, 1\), got 1.5"),
+        ({"validation_fraction": 1.5, "early_stopping": True}, r"validation_fraction must lie in \[0, 1\), got 1.5"),
     ],
 )
 def test_bad_parameters(options, message):

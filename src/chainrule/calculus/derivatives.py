@@ -15,7 +15,7 @@ import numpy as np
 
 import chainrule.primitives  # noqa: F401  fills the dispatch tables
 from chainrule.calculus.point import Argnums, Point, nest_like, positions
-from chainrule.errors import TraceError
+from chainrule.errors import ChainruleError, TraceError
 from chainrule.graph.interpret import as_result
 from chainrule.graph.trace import Traced, recording
 from chainrule.graph.tree import flatten
@@ -243,7 +243,14 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     f : callable
         Of one argument (which may be nested); returns one number.
     x, v
-        Point and direction, nested alike.
+        Point and direction, nested alike. A tuple is one argument too.
+
+    Raises
+    ------
+    TraceError
+        If f cannot take a tuple: it has several arguments, or x was wrapped as `jvp` has it.
+    DifferentiationError
+        If f returns something else than one number, or uses an operation without derivative.
 
     Examples
     --------
@@ -251,7 +258,17 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     >>> cr.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
     """
-    return jvp(grad(f), (x,), (v,))[1]
+    try:
+        return jvp(grad(f), (x,), (v,))[1]
+    except ChainruleError:
+        raise
+    except TypeError as error:
+        if not isinstance(x, tuple):
+            raise
+        raise TraceError(
+            f"hvp(f, x, v) calls f(x) with x as it is, here a tuple of {len(x)}, and f failed ({error}); give the "
+            "array itself, or for a function of several arguments hvp(lambda t: f(*t), x, v)"
+        ) from error
 
 
 # -- Jacobians: a row of blocks per output, a block per variable

@@ -6,18 +6,19 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.errors import OptionError
+from chainrule.estimators.parameters import check_parameters, seed_of_state, threads_of
 from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_of_name
-from chainrule.learn.training import Curves, Rows, Training, diagnose
-from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, split_rows
+from chainrule.learn.own_loss import check_reads_all
+from chainrule.learn.rows import Rows, moderate
+from chainrule.learn.training import Training
+from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, seed_of, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import merge_equal_rows
@@ -84,33 +85,36 @@ class FeedForwardEstimator(BaseEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         if (X_val is None) != (y_val is None):
             raise OptionError("X_val and y_val go together; give both or neither")
-        table = self._read_inputs(X, y, reset=True)
-        codes = self._read_target(y)
+        check_parameters(self._setting)
+        warm = bool(self._setting("warm_start")) and hasattr(self, "trainings_")
+        table = self._read_inputs(X, y, reset=not warm)
+        codes = self._encode_target(y) if warm else self._read_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
         seed = self._seed()
-        warm = bool(self._setting("warm_start")) and hasattr(self, "trainings_")
         train_rows, held_rows = self._hold_out(codes, weights, seed, X_val is not None)
-        if not warm:
-            inputs = self._fit_inputs(_take(table, train_rows), weights[train_rows])
-            output = self._choose_output(codes)
-            target = self._make_target(output, codes[train_rows], weights[train_rows])
-        else:
+        output = self._choose_output(codes)
+        if warm:
+            self._check_same(output)
             inputs, target = self.model_.inputs, self.model_.target
-            output = self.trainings_[0].network.output
+        else:
+            inputs = self._fit_inputs(_take(table, train_rows), weights[train_rows])
+            target = self._make_target(output, codes[train_rows], weights[train_rows])
         rows = self._rows(inputs, target, _take(table, train_rows), codes[train_rows], weights[train_rows])
         validation = None
         if X_val is not None:
             held = self._read_inputs(X_val, y_val, reset=False)
             held_codes = self._encode_target(y_val)
-            validation = self._rows(inputs, target, held, held_codes, np.ones(len(held_codes)))
+            if held_codes.shape[1] != codes.shape[1]:
+                raise OptionError(f"y_val has {held_codes.shape[1]} target columns, y has {codes.shape[1]}")
+            validation = self._rows(inputs, target, held, held_codes, self._weights(held, held_codes, None))
         elif len(held_rows):
             validation = self._rows(inputs, target, _take(table, held_rows), codes[held_rows], weights[held_rows])
-        network = Network(self._layers(), output)
         options = self._options(seed, inputs, self._shift(output, target))
         if warm:
             self._continue(rows, validation, options)
         else:
-            self.trainings_ = fit_network(network, rows, validation, options, self._report())
+            self._check_loss(output, rows)
+            self.trainings_ = fit_network(Network(self._layers(), output), rows, validation, options, self._report())
         self._finish(inputs, target)
         return self
 
@@ -120,32 +124,72 @@ class FeedForwardEstimator(BaseEstimator):
             training.resume(rows, validation, replace(resolve(options, len(rows)), seed=training.options.seed))
             training.run(on_epoch=self._report())
 
+    def _check_same(self, output: Output) -> None:
+        """Refuse parameters that do not fit the networks that are trained on."""
+        first = self.trainings_[0]
+        began = first.options
+        layers = "network" if self._setting("network") is not None else "hidden_layer_sizes (with activation)"
+        own = {False: "none", True: "one of your own"}
+        for name, before, now in (
+            (layers, list(first.network.layers), list(self._layers())),
+            ("output", first.network.output, output),
+            ("n_members", len(self.trainings_), int(self._setting("n_members"))),
+            ("dtype", began.dtype, str(self._setting("dtype"))),
+            ("optimizer", type(began.optimizer).__name__, type(self._optimizer()).__name__),
+            ("loss", own[began.loss is not None], own[self._setting("loss") is not None]),
+        ):
+            if before != now:
+                raise OptionError(
+                    f"training goes on from the last fit, but {name} changed from {before} to {now}; "
+                    f"set it back, or start anew with warm_start=False and fit"
+                )
+
+    def _check_loss(self, output: Output, rows: Rows) -> None:
+        loss = self._setting("loss")
+        if loss is not None:
+            check_reads_all(loss, output, rows.y)
+
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        if not isinstance(self._optimizer(), FirstOrder):
-            raise OptionError(f"partial_fit needs an optimizer of mini-batches such as 'adam', not {self.optimizer!r}")
+        check_parameters(self._setting)
+        self._check_partial()
         first = not hasattr(self, "trainings_")
         table = self._read_inputs(X, y, reset=first)
         codes = self._encode_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
+        output = self._choose_output(codes)
         if first:
-            seed = self._seed()
             inputs = self._fit_inputs(table, weights)
-            output = self._choose_output(codes)
             target = self._make_target(output, codes, weights)
-            rows = self._rows(inputs, target, table, codes, weights)
-            options = self._options(seed, inputs, self._shift(output, target))
-            self.trainings_ = [
-                Training(Network(self._layers(), output), rows, replace(resolve(options, len(rows)), seed=seed))
-            ]
         else:
+            self._check_same(output)
             inputs, target = self.model_.inputs, self.model_.target
-            rows = self._rows(inputs, target, table, codes, weights)
+        rows = self._rows(inputs, target, table, codes, weights)
+        seed = self._seed() if first else 0
+        options = resolve(self._options(seed, inputs, self._shift(output, target)), len(rows))
+        if first:
+            self._check_loss(output, rows)
+            network = Network(self._layers(), output)
+            seeds = [seed_of(seed, member, 0) for member in range(int(self._setting("n_members")))]
+            self.trainings_ = [Training(network, rows, replace(options, seed=s)) for s in seeds]
+        else:
             for training in self.trainings_:
-                training.resume(rows, None, training.options)
+                kept = training.options
+                size = kept.batch_size if self._setting("batch_size") == "auto" else options.batch_size
+                training.resume(rows, None, replace(options, seed=kept.seed, batch_size=size))
         for training in self.trainings_:
             training.run_epoch()
+            training.reason = "partial_fit trains one epoch"
         self._finish(inputs, target)
         return self
+
+    def _check_partial(self) -> None:
+        """Refuse what a single epoch cannot do."""
+        if not isinstance(self._optimizer(), FirstOrder):
+            raise OptionError(f"partial_fit needs an optimizer of mini-batches such as 'adam', not {self.optimizer!r}")
+        if self._setting("early_stopping") not in ("auto", False):
+            raise OptionError("partial_fit holds no rows out; use fit, or early_stopping=False")
+        if self._setting("n_starts") > 1:
+            raise OptionError("partial_fit cannot choose among n_starts trainings; use fit, or n_starts=1")
 
     def _read_inputs(self, X: Any, y: Any, *, reset: bool) -> Any:
         """Check X: a matrix of numbers, or a data frame where it has columns that are not numbers."""
@@ -194,26 +238,31 @@ class FeedForwardEstimator(BaseEstimator):
         weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64, ensure_non_negative=True)
         if not (weights > 0).any():
             raise ValueError("sample_weight is zero for every row; there is nothing to learn from")
-        return weights
+        return moderate(weights)
 
     def _hold_out(self, codes: np.ndarray, weights: np.ndarray, seed: int, own: bool) -> tuple[Any, Any]:
         """Row numbers to train on, and to validate with."""
         present = np.flatnonzero(weights > 0)
-        fraction = 0.0 if own else self._validation_share(len(present))
-        if not fraction:
+        fraction = None if own else self._validation_share(len(present))
+        if fraction is None:
             return present, present[:0]
         kept, held = split_rows(len(present), fraction, seed, self._strata(codes[present]))
+        if not len(held):
+            raise OptionError(
+                f"early_stopping=True holds out validation_fraction={self._setting('validation_fraction')} of "
+                f"{len(present)} rows, which is none; give a larger fraction, X_val and y_val, or early_stopping=False"
+            )
         return present[kept], present[held]
 
     #: from so many rows on "auto" holds some out; with fewer they are worth more in training
     _enough_to_hold_out = 100
 
-    def _validation_share(self, n: int) -> float:
+    def _validation_share(self, n: int) -> float | None:
         share, wanted = float(self._setting("validation_fraction")), self._setting("early_stopping")
         if wanted != "auto":
-            return share if wanted else 0.0
+            return share if wanted else None
         if n < self._enough_to_hold_out or isinstance(self._optimizer(), LBFGS):
-            return 0.0
+            return None
         return max(share, min(0.2, 100 / n))  # a loss over fewer than a hundred rows says little
 
     def _layers(self) -> tuple[Any, ...]:
@@ -232,23 +281,6 @@ class FeedForwardEstimator(BaseEstimator):
         )
 
     def _options(self, seed: int, inputs: Inputs, shift: float) -> FitOptions:
-        for name, low, whole in (
-            ("max_iter", 1, True),
-            ("n_iter_no_change", 1, True),
-            ("tol", 0, False),
-            ("l1", 0, False),
-            ("l2", 0, False),
-            ("group_l1", 0, False),
-            ("n_members", 1, True),
-            ("n_starts", 1, True),
-        ):
-            check_number(name, self._setting(name), low, whole)
-        if self._setting("batch_size") != "auto":
-            check_number("batch_size", self._setting("batch_size"), 1, True)
-        if self._setting("loss") is not None and not callable(self._setting("loss")):
-            raise OptionError(f"loss must be a function loss(raw, y) in plain NumPy, got {self._setting('loss')!r}")
-        if str(self._setting("dtype")) not in ("float32", "float64"):
-            raise OptionError(f"dtype must be 'float32' or 'float64', got {self._setting('dtype')!r}")
         return FitOptions(
             layers=self._layers(),
             optimizer=self._optimizer(),
@@ -267,37 +299,42 @@ class FeedForwardEstimator(BaseEstimator):
             shuffle=bool(self._setting("shuffle")),
             dtype=str(self._setting("dtype")),
             loss=self._setting("loss"),
+            threads=threads_of(self._setting("n_jobs")),
         )
 
     def _seed(self) -> int:
-        if isinstance(self._setting("random_state"), Integral):
-            return int(self._setting("random_state"))
-        return int(check_random_state(self._setting("random_state")).randint(2**31 - 1))
+        return seed_of_state(self._setting("random_state"))
 
     def _report(self) -> Callable[[Training], bool | None] | None:
         if not self.verbose:
             return None
 
         def say(training: Training) -> None:
-            held = f", validation {training.curves.validation[-1]:.5f}" if training.curves.validation else ""
+            held = f", validation {training.curves.validation[-1]:.5f}" if training.validation is not None else ""
             print(f"epoch {training.epoch}: loss {training.curves.training[-1]:.5f}{held}")
 
         return say
 
     def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
         first = self.trainings_[0]
-        self.model_ = finish(first.network, inputs, target, self.trainings_, {})
-        self.loss_curve_ = list(first.curves.training)
-        self.validation_loss_curve_ = list(first.curves.validation) or None
-        self.best_loss_ = first.best_loss
-        self.n_iter_ = first.epoch
-        self.stopped_because_ = first.reason
-        self.diagnosis_ = diagnose(Curves(first.curves.training, first.curves.validation), first.best_epoch)
-        self._show_parameters()
+        self.model_ = finish(first.network, inputs, target, self.trainings_, self._facts())
+        self._show()
 
-    def _show_parameters(self) -> None:
-        """Set ``coefs_`` and its kin from the first member."""
-        network, theta = self.model_.network, self.model_.members[0].theta
+    def _facts(self) -> dict[str, Any]:
+        """What else a model file tells about the fit."""
+        return {"estimator": type(self).__name__, "n_features": int(self.n_features_in_)}
+
+    def _show(self) -> None:
+        """Set the attributes that can be read from the model, ``coefs_`` and its kin from the first member."""
+        facts, network, theta = self.model_.facts, self.model_.network, self.model_.members[0].theta
+        self.loss_curve_ = list(facts.get("training_loss", ()))
+        self.validation_loss_curve_ = list(facts.get("validation_loss", ())) or None
+        best = facts.get("best_loss")
+        self.best_loss_ = np.inf if best is None else float(best)
+        self.best_epoch_ = int(facts.get("best_epoch", 0))
+        self.n_iter_ = int(facts.get("epochs", 0))
+        self.stopped_because_ = str(facts.get("reason", ""))
+        self.diagnosis_ = str(facts.get("diagnosis", ""))
         self.n_outputs_ = len(self.model_.target.names)
         if network is not None:
             pieces = network.layout(self.model_.inputs.n_features, self.n_outputs_).unflatten(theta)
@@ -332,8 +369,7 @@ class FeedForwardEstimator(BaseEstimator):
             Such as ``"price.chainrule"``.
         """
         check_is_fitted(self)
-        facts = {"estimator": type(self).__name__, "n_features": int(self.n_features_in_)}
-        replace(self.model_, facts={**self.model_.facts, **facts}).save(path)
+        self.model_.save(path)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -356,18 +392,6 @@ def named_output(given: Any, default: Output) -> Output:
     return default if given == "auto" else output_of_name(given)
 
 
-def check_number(name: str, value: Any, low: float, whole: bool) -> None:
-    """Refuse a parameter that is not a number in range."""
-    kind = Integral if whole else Real
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, kind)
-        or not float(value) >= low
-        or not np.isfinite(float(value))
-    ):
-        raise OptionError(f"{name} must be a {'whole ' if whole else ''}number >= {low}, got {value!r}")
-
-
 def _take(table: Any, rows: np.ndarray) -> Any:
     if isinstance(table, np.ndarray):
         return table[rows]
@@ -376,4 +400,4 @@ def _take(table: Any, rows: np.ndarray) -> Any:
     return _safe_indexing(table, rows)
 
 
-__all__ = ["FeedForwardEstimator", "auto_batch_size", "check_number"]
+__all__ = ["FeedForwardEstimator", "auto_batch_size"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from sklearn.utils.validation import check_array, column_or_1d
 
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator, named_output
+from chainrule.estimators.parameters import check_number
+from chainrule.learn.rows import moderate
 from chainrule.models.inputs import class_target
 from chainrule.outputs import Bernoulli, Categorical, Output
 from chainrule.tables import TargetEncoder
@@ -71,7 +74,8 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y contains one class only ({self.classes_[0]!r}); a classifier needs rows of at least two classes"
+                f"y contains one class only ({self.classes_.tolist()[0]!r}); a classifier needs rows of at least two "
+                "classes"
             )
         return codes.reshape(-1, 1).astype(np.float64)
 
@@ -84,7 +88,9 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
         unknown = self.classes_[codes] != y
         if unknown.any():
             row = int(np.flatnonzero(unknown)[0])
-            raise ValueError(f"y has class {y[row]!r} in row {row}, which is none of {list(self.classes_)}")
+            raise ValueError(
+                f"y has class {np.asarray(y).tolist()[row]!r} in row {row}, which is none of {self.classes_.tolist()}"
+            )
         return codes.reshape(-1, 1).astype(np.float64)
 
     def _weights(self, table: Any, codes: np.ndarray, sample_weight: Any) -> np.ndarray:
@@ -93,8 +99,17 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
             return weights
         if self._multilabel:
             raise OptionError("class_weight needs a single target column; use sample_weight")
-        labels = self.classes_[codes[:, 0].astype(int)]
-        return weights * compute_sample_weight(self.class_weight, labels)
+        return moderate(weights * self._class_weights(self.classes_[codes[:, 0].astype(int)]))
+
+    def _class_weights(self, labels: np.ndarray) -> np.ndarray:
+        """The weight of each row's class."""
+        given = self.class_weight
+        if not isinstance(given, Mapping) and given != "balanced":
+            raise OptionError(f"class_weight must be None, 'balanced' or a dict from class to weight, got {given!r}")
+        if isinstance(given, Mapping):
+            for label, weight in given.items():
+                check_number(f"class_weight of {label!r}", weight, 0, False)
+        return compute_sample_weight(given, labels)
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         return None if self._multilabel else y[:, 0]

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from chainrule.errors import OptionError
 from chainrule.estimators.classification import ClassificationEstimator
 
 
@@ -55,6 +56,7 @@ class FeedForwardClassifier(ClassificationEstimator):
         class_weight: Any = None,
         n_members: int = 1,
         n_starts: int = 1,
+        n_jobs: int | None = None,
         shuffle: bool = True,
         warm_start: bool = False,
         verbose: bool = False,
@@ -80,6 +82,7 @@ class FeedForwardClassifier(ClassificationEstimator):
         self.class_weight = class_weight
         self.n_members = n_members
         self.n_starts = n_starts
+        self.n_jobs = n_jobs
         self.shuffle = shuffle
         self.warm_start = warm_start
         self.verbose = verbose
@@ -101,5 +104,11 @@ class FeedForwardClassifier(ClassificationEstimator):
         if not hasattr(self, "trainings_"):
             self._read_target(y if classes is None else classes)
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes {list(classes)} differ from those of the first call, {list(self.classes_)}")
+            given = np.unique(classes).tolist()
+            raise ValueError(f"classes {given} differ from those of the first call, {self.classes_.tolist()}")
         return self._partial_fit(X, y, sample_weight)
+
+    def _check_partial(self) -> None:
+        super()._check_partial()
+        if isinstance(self.class_weight, str):
+            raise OptionError("partial_fit does not know the whole data's classes; give class_weight as a dict")

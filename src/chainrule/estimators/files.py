@@ -46,7 +46,6 @@ def estimator_of(model: Model) -> FeedForwardEstimator:
     kind = _KINDS.get(str(model.facts.get("estimator")), _KINDS[default])
     estimator = kind(network=model.network) if "network" in kind._get_param_names() else kind()
     estimator.model_ = model
-    estimator._show_parameters()
     estimator.n_features_in_ = len(model.inputs.columns)
     if model.inputs.named:
         estimator.feature_names_in_ = np.asarray(model.inputs.columns, dtype=object)
@@ -56,4 +55,5 @@ def estimator_of(model: Model) -> FeedForwardEstimator:
         estimator.classes_ = np.arange(len(model.target.names)) if several else np.asarray(model.target.classes[0])
     else:
         estimator._one_dimensional = len(model.target.names) == 1
+    estimator._show()
     return estimator

@@ -27,7 +27,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from chainrule.estimators.base import FeedForwardEstimator, check_number
+from chainrule.errors import ModelFileError
+from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.classification import ClassificationEstimator
 from chainrule.estimators.regression import RegressionEstimator
 from chainrule.learn.optimizers import LBFGS, Optimizer
@@ -43,6 +44,8 @@ _FIXED: dict[str, Any] = {
     "group_l1": 0.0,
     "n_members": 1,
     "n_starts": 1,
+    "n_jobs": None,
+    "optimizer": LBFGS(memory=30),
     "n_iter_no_change": 1,
     "early_stopping": False,
     "validation_fraction": 0.0,
@@ -65,7 +68,7 @@ class _Linear(FeedForwardEstimator):
         return ()
 
     def _optimizer(self) -> Optimizer:
-        return LBFGS(memory=30)
+        return self._setting("optimizer")
 
     _scaling: Scaling = "standard"
 
@@ -74,30 +77,40 @@ class _Linear(FeedForwardEstimator):
         return inputs if self.fit_intercept else dataclasses.replace(inputs, encoder=without_centers(inputs.encoder))
 
     def _options(self, seed: int, inputs: Inputs, shift: float) -> FitOptions:
-        check_number("l1", self.l1, 0, False)
-        check_number("l2", self.l2, 0, False)
         options = super()._options(seed, inputs, shift)
         options = dataclasses.replace(options, intercept=bool(self.fit_intercept))
         if self.standardize:
             return options
         return dataclasses.replace(options, raw_units=(affine(inputs.encoder)[1], self._target_scale))
 
-    def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
-        super()._finish(inputs, target)
-        training = self.trainings_[0]
-        pieces = training.layout.unflatten(training.theta)
+    def _facts(self) -> dict[str, Any]:
+        solution = self.trainings_[0].solution
+        found = {"optimality_residual": float(solution.residual), "converged": bool(solution.converged)}
+        return super()._facts() | found
+
+    def _show(self) -> None:
+        super()._show()
+        model = self.model_
+        encoder, target, member = model.inputs.encoder, model.target, model.members[0]
+        self.optimality_residual_ = float(model.facts.get("optimality_residual", np.nan))
+        self.converged_ = bool(model.facts.get("converged", False))
+        if model.network is None or model.network.layers:
+            raise ModelFileError(f"the model is not linear, as a {type(self).__name__} must be")
+        pieces = model.network.layout(model.inputs.n_features, len(target.names)).unflatten(member.theta)
         weight, bias = pieces["output.weight"].T, pieces["output.bias"]  # (n_raw, n_inputs)
-        location, scale = affine(inputs.encoder)
-        target_scale, target_center = np.array(target.scale), np.array(target.center)
-        coefficients = weight / scale * target_scale[:1, None]
-        intercept = bias * target_scale[:1] - coefficients @ location
+        location, scale = affine(encoder)
+        coefficients = weight / scale * np.array(target.scale)[:1, None]
+        intercept = bias * np.array(target.scale)[:1] - coefficients @ location
         if target.task == "numeric":
-            intercept = intercept + target_center
+            intercept = intercept + np.array(target.center)
         elif len(intercept) > 1 and len(target.names) == 1:  # softmax does not see a common shift
             intercept = intercept - intercept.mean()
-        self.coef_, self.intercept_ = self._shaped(coefficients, intercept)
-        self.optimality_residual_ = float(training.solution.residual)
-        self.converged_ = bool(training.solution.converged)
+        indicator = indicators(encoder)
+        self.coef_names_ = np.asarray(encoder.feature_names, dtype=object)[~indicator]
+        self.coef_, self.intercept_ = self._shaped(coefficients[:, ~indicator], intercept)
+        missing = np.zeros((len(coefficients), len(encoder.encodings)))
+        missing[:, encoder.groups[indicator]] = coefficients[:, indicator]
+        self.missing_coef_, _ = self._shaped(missing, intercept)
 
     def _shaped(self, coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return coefficients, intercept
@@ -111,6 +124,12 @@ def affine(encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(e, Numeric):
             center[places[e.name]], scale[places[e.name]] = e.center, e.scale
     return center, scale
+
+
+def indicators(encoder: Encoder) -> np.ndarray:
+    """Which network inputs say that a value is missing: the last of each column that has one."""
+    last = np.append(encoder.groups[1:] != encoder.groups[:-1], True)
+    return last & np.array([encoder.encodings[k].missing for k in encoder.groups])
 
 
 def without_centers(encoder: Encoder) -> Encoder:
@@ -140,9 +159,17 @@ class LinearRegression(_Linear, RegressionEstimator):
     Attributes
     ----------
     coef_ : array of shape (n_features,) or (n_targets, n_features)
+        In the data's own units. Columns of text in a data frame have one coefficient per category, see `coef_names_`.
+    coef_names_ : array of shape (n_features,)
+    missing_coef_ : array of shape (n_features,) or (n_targets, n_features)
+        Columns with missing values in training: what is added where the value is missing, beside the coefficient times
+        the column's mean. Elsewhere 0. One per raw column.
     intercept_ : float or array of shape (n_targets,)
     optimality_residual_ : float
-        Largest element of the smallest subgradient where the solver stopped.
+        Largest element of the smallest subgradient of the objective, penalties included, where the solver stopped: 0 at
+        the optimum. Of the standardised problem, as `tol`.
+    converged_ : bool
+        Whether the solver stopped before `max_iter`.
     """
 
     def __init__(
@@ -193,10 +220,12 @@ class LogisticRegression(_Linear, ClassificationEstimator):
 
     Attributes
     ----------
-    coef_ : array of shape (1, n_features) or (n_classes, n_features)
+    coef_, missing_coef_ : array of shape (1, n_features) or (n_classes, n_features)
+        As in `LinearRegression`.
     intercept_ : array of shape (1,) or (n_classes,)
     classes_ : array of shape (n_classes,)
-    optimality_residual_ : float
+    optimality_residual_, converged_
+        As in `LinearRegression`.
     """
 
     _target_scale = 1.0

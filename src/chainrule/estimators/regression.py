@@ -15,6 +15,9 @@ from chainrule.models.inputs import numeric_target
 from chainrule.outputs import Gaussian, Output
 from chainrule.tables import TargetEncoder
 
+#: targets farther from zero are refused
+FARTHEST = 1e150
+
 
 class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
     """Base of the regressors."""
@@ -60,7 +63,15 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return y.reshape(len(y), -1)
+        y = y.reshape(len(y), -1)
+        far = np.abs(y).max(axis=1, initial=0.0) > FARTHEST
+        if far.any():
+            row = int(np.flatnonzero(far)[0])
+            raise OptionError(
+                f"y is {y[row][np.abs(y[row]).argmax()]:g} in row {row}; numbers beyond {FARTHEST:g} cannot be "
+                "squared, divide y by a power of ten"
+            )
+        return y
 
     def _choose_output(self, y: np.ndarray) -> Output:
         # a loss of one's own says nothing about the spread, so that is one constant, from the residuals

@@ -46,18 +46,28 @@ class FeedForwardRegressor(RegressionEstimator):
         Networks in the ensemble; their distributions are mixed.
     n_starts : int, default=1
         Trainings per member from different initial values; the best is kept.
-    shuffle, warm_start, verbose, random_state
+    n_jobs : int, optional
+        Threads at most while fitting; -1 is all cores. With k of them up to k members and starts train side by side.
+        By default one training after the other, each on as many threads as its work is worth. Whatever it is, the
+        results have the same bits.
+    shuffle, verbose, random_state
         As in MLPRegressor.
+    warm_start : bool, default=False
+        Whether `fit` goes on where the last one stopped, with its encoding, scaling and optimiser's state. What shapes
+        the networks must be as it was: hidden layers, output, n_members, dtype, kind of optimizer.
     loss : callable, optional
-        A loss of your own in plain NumPy, ``loss(raw, y)`` per row, instead of the negative log-likelihood.
+        A loss of your own in plain NumPy, ``loss(raw, y)`` per row, instead of the negative log-likelihood; y is in its
+        own units. It must depend on all of the output's raw numbers. The output is by default
+        ``cr.Gaussian(variance="constant")``, whose width is that of the residuals.
     dtype : "float32" or "float64"
 
     Attributes
     ----------
     loss_curve_, validation_loss_curve_ : list of float
-        Mean loss per row by epoch (likelihoods in the target's own units).
-    best_loss_, n_iter_, stopped_because_, diagnosis_
-        Of the first member: best watched loss, epochs, why training stopped, and which of over- and underfitting shows.
+        Mean loss per row by epoch (likelihoods in the target's own units); of the epochs that had validation rows.
+    best_loss_, best_epoch_, n_iter_, stopped_because_, diagnosis_
+        Of the first member: best watched loss and its epoch, epochs, why training stopped, and which of over- and
+        underfitting shows.
     coefs_, intercepts_ : list of arrays
     model_ : Model
 
@@ -91,6 +101,7 @@ class FeedForwardRegressor(RegressionEstimator):
         validation_fraction: float = 0.1,
         n_members: int = 1,
         n_starts: int = 1,
+        n_jobs: int | None = None,
         shuffle: bool = True,
         warm_start: bool = False,
         verbose: bool = False,
@@ -115,6 +126,7 @@ class FeedForwardRegressor(RegressionEstimator):
         self.validation_fraction = validation_fraction
         self.n_members = n_members
         self.n_starts = n_starts
+        self.n_jobs = n_jobs
         self.shuffle = shuffle
         self.warm_start = warm_start
         self.verbose = verbose

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +43,9 @@ class FitOptions:
     n_starts : int
         Trainings per member, from different initial values; the best is kept.
     seed : int
+    threads : int, optional
+        At most so many: that many trainings run side by side, and share what is left. By default one training after
+        the other, each on as many threads as its work is worth. The bits are always the same.
     """
 
     layers: tuple[Any, ...] = (64, 64)
@@ -65,6 +69,7 @@ class FitOptions:
     raw_units: tuple[np.ndarray, float] | None = None
     shift: float = 0.0
     intercept: bool = True
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_epochs", "patience", "n_members", "n_starts"):
@@ -96,15 +101,21 @@ def fit_network(
     list of Training
         One per member.
     """
-    base = resolve(options, len(rows))
-    members = []
-    for member in range(options.n_members):
-        tries = [
-            train(network, rows, replace(base, seed=seed_of(options.seed, member, start)), validation, on_epoch)
-            for start in range(options.n_starts)
-        ]
-        members.append(min(tries, key=lambda t: t.best_loss))
-    return members
+    base, n_starts = resolve(options, len(rows)), options.n_starts
+    seeds = [seed_of(options.seed, member, start) for member in range(options.n_members) for start in range(n_starts)]
+    workers = min(options.threads or 1, len(seeds))
+    if options.threads is not None:
+        base = replace(base, threads=max(1, options.threads // workers))
+
+    def one(seed: int) -> Training:
+        return train(network, rows, replace(base, seed=seed), validation, on_epoch)
+
+    if workers == 1:
+        tries = [one(seed) for seed in seeds]
+    else:
+        with ThreadPoolExecutor(workers, "chainrule training") as pool:
+            tries = list(pool.map(one, seeds))
+    return [min(tries[k : k + n_starts], key=lambda t: t.best_loss) for k in range(0, len(tries), n_starts)]
 
 
 def resolve(options: FitOptions, n_rows: int) -> Options:
@@ -131,6 +142,7 @@ def resolve(options: FitOptions, n_rows: int) -> Options:
         raw_units=options.raw_units,
         shift=options.shift,
         intercept=options.intercept,
+        threads=options.threads,
     )
 
 
@@ -159,6 +171,8 @@ def finish(
         "seed": first.options.seed,
         "epochs": first.epoch,
         "best_epoch": first.best_epoch,
+        "best_loss": float(first.best_loss) if first.best_epoch else None,
+        "diagnosis": first.diagnosis(),
         "reason": first.reason,
         "training_loss": first.curves.training,
         "validation_loss": first.curves.validation,

@@ -39,7 +39,7 @@ class Network:
     7151
     """
 
-    def __init__(self, layers: Sequence[Layer | int], output: Output) -> None:
+    def __init__(self, layers: Sequence[Layer | int], output: Output | None = None) -> None:
         made = []
         for k, layer in enumerate(layers):
             if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool):
@@ -49,6 +49,8 @@ class Network:
                     f"layer {k + 1} must be a layer such as Dense(64) or a number of units, got {layer!r}"
                 )
             made.append(layer)
+        if output is None:
+            raise OptionError("a network needs an output, as in cr.Network([64], output=cr.Gaussian())")
         if not isinstance(output, Output):
             raise OptionError(f"output must be an output such as cr.Gaussian(), got {output!r}")
         self.layers: tuple[Layer, ...] = tuple(made)
@@ -169,7 +171,14 @@ def hidden_layers(sizes: Any, activation: Any = "relu") -> tuple[Layer, ...]:
     sizes : int, Layer, or sequence of them
     activation : name, Unit or callable, or a sequence of them, one per number in ``sizes``
     """
-    items = list(sizes) if isinstance(sizes, (Sequence, np.ndarray)) else [sizes]
+    items = list(sizes) if isinstance(sizes, (Sequence, np.ndarray)) and not isinstance(sizes, str) else [sizes]
+    for k, size in enumerate(items, start=1):
+        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+        if not isinstance(size, Layer) and not (whole and size >= 1):
+            raise OptionError(
+                f"hidden layer {k} must be a whole number of units >= 1, or a layer such as cr.Maxout(32), "
+                f"got {size!r} (a linear model has no hidden layers at all)"
+            )
     numbers = [s for s in items if not isinstance(s, Layer)]
     several = isinstance(activation, (list, tuple))
     units: list[str | Callable[[Any], Any]] = list(activation) if several else [activation] * len(numbers)

@@ -1,0 +1,47 @@
+"""A loss of one's own must train all that the output makes of the network's numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.errors import OptionError
+from chainrule.learn.step import Loss, one_per_row
+from chainrule.outputs import Output
+
+#: rows, and draws of raw outputs for them, on which a loss is tried
+_ROWS, _DRAWS = 16, 4
+
+
+def check_reads_all(loss: Loss, output: Output, y: np.ndarray) -> None:
+    """Refuse a loss that leaves some of the raw outputs untrained: noise would decide what is predicted.
+
+    The loss is tried on random numbers of the target's size, each raw output changed in turn.
+
+    Parameters
+    ----------
+    loss : callable
+    output : Output
+    y : array of shape (n_rows, n_targets)
+
+    Raises
+    ------
+    OptionError
+        Naming the first raw output that the loss does not depend on.
+    """
+    y = np.asarray(y[:_ROWS], np.float64)
+    rng, shape = np.random.default_rng(0), (len(y), output.n_raw(y.shape[1]))
+    center, spread = y.mean(), y.std() + 1.0
+    read = np.zeros(shape[1], bool)
+    with np.errstate(all="ignore"):
+        for _ in range(_DRAWS):
+            raw, other = center + spread * rng.normal(size=(2, *shape))
+            before = np.array(one_per_row(loss(raw, y), len(y)))
+            for k in np.flatnonzero(~read):
+                changed = np.where(np.arange(shape[1]) == k, other, raw)
+                read[k] = not np.array_equal(before, loss(changed, y), equal_nan=True)
+    if not read.all():
+        raise OptionError(
+            f"the loss does not depend on raw[:, {np.argmin(read)}], one of the {shape[1]} raw outputs of {output!r}, "
+            "which would stay untrained; use them all, or an output with fewer: cr.Gaussian(variance='constant') has "
+            "one per target, and takes its width from the residuals"
+        )
