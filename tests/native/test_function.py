@@ -103,3 +103,24 @@ def test_threads_share_one_program():
         t.join()
     assert not wrong
     assert len(traced) == 1
+
+
+def test_nested_arrays_are_told_apart():
+    f = cr.compile(lambda tree, x: sum(np.sum(v) * (k + 1) for k, v in enumerate(_leaves(tree))) + x)
+    x = np.array([1.0, 2.0])
+    one, two = np.full(2, 3.0), np.full(2, 5.0)
+    cases = [{"a": one, "b": two}, {"b": one, "a": two}, [one, two], (one, two), {"a": [one], "b": two}, [one, [two]]]
+    for _ in range(2):  # recorded, then remembered
+        for tree in cases:
+            want = sum(v.sum() * (k + 1) for k, v in enumerate(_leaves(tree))) + x
+            np.testing.assert_allclose(f(tree, x), want)
+    np.testing.assert_allclose(f([one.astype(np.float32), two], x), 6 + 20 + x)
+    np.testing.assert_allclose(f([one, two, 1.0], x), 6 + 20 + 3 + x)
+
+
+def _leaves(tree):
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in _leaves(tree[key])]
+    if isinstance(tree, (list, tuple)):
+        return [leaf for part in tree for leaf in _leaves(part)]
+    return [tree]

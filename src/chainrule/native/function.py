@@ -71,14 +71,16 @@ class Compiled:
         update_wrapper(self, f)
         self._f, self._target = f, target
         self._programs: dict[Any, tuple[_Runs, TreeShape]] = {}
-        self._quick: dict[Any, tuple[_Runs, TreeShape]] = {}  # the same by shapes and dtypes of plain arrays
+        self._quick: dict[Any, tuple[_Runs, TreeShape]] = {}  # the same by `_signature`
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs and all(type(a) is np.ndarray for a in args):  # the usual case, and the fastest
-            found = self._quick.get(tuple([(a.shape, a.dtype) for a in args]))
+        plain: list[np.ndarray] = []
+        signature = None if kwargs else _signature(args, plain)  # the usual case, and the fastest
+        if signature is not None:
+            found = self._quick.get(signature)
             if found is not None:
-                return found[1].unflatten([_scalar(v) for v in found[0].run(*args)])
+                return found[1].unflatten([_scalar(v) for v in found[0].run(*plain)])
         leaves, tree = flatten((args, kwargs))
         data, key = self._sorted(leaves)
         try:
@@ -90,8 +92,8 @@ class Compiled:
                 found = self._programs.get((tree, key)) or self._compile(leaves, tree, data, key)
                 self._programs[tree, key] = found
         program, output_tree = found
-        if not kwargs and all(type(a) is np.ndarray and a.dtype.name in DTYPES for a in args):
-            self._quick[tuple([(a.shape, a.dtype) for a in args])] = found
+        if signature is not None and all(a.dtype.name in DTYPES for a in plain):
+            self._quick[signature] = found
         return output_tree.unflatten([_scalar(v) for v in program.run(*data)])
 
     def program(self, *args: Any, **kwargs: Any) -> Any:
@@ -141,3 +143,24 @@ def executable(graph: Graph, target: Target | None = None) -> _Runs:
 
 def _scalar(value: np.ndarray) -> Any:
     return value[()] if value.ndim == 0 else value
+
+
+def _signature(tree: Any, arrays: list[np.ndarray]) -> Any:
+    """Nesting, shapes and dtypes of nothing but plain arrays, which are listed in the order of `flatten`; else None."""
+    kind = type(tree)
+    if kind is np.ndarray:
+        arrays.append(tree)
+        return tree.shape, tree.dtype
+    if kind is tuple or kind is list:
+        parts, keys = tree, None
+    elif kind is dict and all(type(key) is str for key in tree):
+        keys = tuple(sorted(tree))
+        parts = [tree[key] for key in keys]
+    else:
+        return None
+    below = []
+    for part in parts:
+        below.append(_signature(part, arrays))
+        if below[-1] is None:
+            return None
+    return kind, keys, tuple(below)
