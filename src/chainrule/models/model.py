@@ -117,11 +117,14 @@ class Model:
     def _check_raw(self, raw: Sequence[np.ndarray]) -> None:
         """Refuse raw outputs that are not finite, or so large that predictions would not be."""
         for values in raw:
-            largest = min(LARGEST / max(1.0, *self.target.scale), float(np.finfo(values.dtype).max))
-            usable = np.abs(values) <= largest  # false for NaN
-            if not usable.all():
-                row = int(np.argmin(usable.all(axis=1)))
-                raise GraphError(f"the network gives {values[row][~usable[row]][0]} for row {row} (from 0)")
+            if not np.abs(values).max(initial=0.0) <= self._largest:  # NaN is not smaller
+                row, column = np.argwhere(~(np.abs(values) <= self._largest))[0]
+                raise GraphError(f"the network gives {values[row, column]} for row {row} (from 0)")
+
+    @cached_property
+    def _largest(self) -> float:
+        kind = self.members[0].theta.dtype
+        return min(LARGEST / max(1.0, *self.target.scale), float(np.finfo(kind).max))
 
     def distribution(self, columns: Sequence[np.ndarray]) -> Distribution:
         """The predictive distribution of each row, in the target's own units; members are mixed with equal weights."""
