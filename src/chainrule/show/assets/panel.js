@@ -2,10 +2,11 @@
 import { fit, heatMap, table } from "./heat.js";
 import { formulaMath } from "./stage.js";
 import { BACKWARD, GIVEN, UPDATE } from "./state.js";
-import { escape, fill, math, nameMath, number, numberMath, partial, shapeText } from "./text.js";
+import { arrayMath, escape, fill, math, nameMath, number, numberMath, partial, shapeText } from "./text.js";
 
 const MOST_TERMS = 6;
 const MOST_GIVEN = 8;
+const MOST_FACTORS = 4; // elements of arrays that are written out as factors
 const FEW = 24; // so many numbers are shown at once
 
 const single = (x) => x.data.length === 1;
@@ -41,16 +42,24 @@ function chainRule(state, node) {
   });
   const more = arrows.length > MOST_TERMS ? "<mo>+</mo><mo>…</mo>" : "";
   const names = `${left}<mo>=</mo>${terms.join("<mo>+</mo>")}${more}`;
-  const plain = arrows.every((arrow) => arrow.kind === "number");
-  if (!plain || arrows.length > MOST_TERMS) {
-    const result = single(total) ? `<mo>=</mo>${numberMath(total.data[0])}` : "";
-    return { names, numbers: result, spoken: `${spoken} is ${single(total) ? number(total.data[0]) : `an array ${shapeText(total.shape)}`}` };
+  const said = single(total) ? number(total.data[0]) : `an array ${shapeText(total.shape)}`;
+  if (!arrows.every((arrow) => arrow.kind === "number") || arrows.length > MOST_TERMS) {
+    // factors are written out where all of them are small
+    const written = arrows.map((arrow) => {
+      const [outer, local] = [state.gradient(arrow.target), arrow.local === null ? null : state.numbers[arrow.local]];
+      const same = local && shapeText(local.shape) === shapeText(state.value(node).shape);
+      const pair = same && outer.data.length <= MOST_FACTORS ? [arrayMath(outer, 3), arrayMath(local, 3)] : ["", ""];
+      return pair[0] && pair[1] ? `${pair[0]}<mo>⊙</mo>${pair[1]}` : "";
+    });
+    const factors = arrows.length <= 2 && written.every(Boolean) ? `<mo>=</mo>${written.join("<mo>+</mo>")}` : "";
+    const result = arrayMath(total);
+    return { names, numbers: factors + (result && `<mo>=</mo>${result}`), spoken: `${spoken} is ${said}` };
   }
   const factors = arrows.map((arrow) => [state.gradient(arrow.target).data[0], state.numbers[arrow.local].data[0]]);
   const products = factors.map(([a, b], k) => `${numberMath(a, k > 0)}<mo>×</mo>${numberMath(b, true)}`);
   const numbers = `<mo>=</mo>${products.join("<mo>+</mo>")}<mo>=</mo>${numberMath(total.data[0])}`;
-  const said = factors.map(([a, b]) => `${number(a)} times ${number(b)}`).join(" plus ");
-  return { names, numbers, spoken: `${spoken} is ${said}, which is ${number(total.data[0])}` };
+  const multiplied = factors.map(([a, b]) => `${number(a)} times ${number(b)}`).join(" plus ");
+  return { names, numbers, spoken: `${spoken} is ${multiplied}, which is ${said}` };
 }
 
 /** What gradient steps have done so far. */
@@ -93,7 +102,7 @@ export function narration(state) {
     return { label: "Backward", html: math(names + numbers, true), spoken };
   }
   const value = state.value(move.node);
-  const result = single(value) ? numberMath(value.data[0]) : "";
+  const result = single(value) ? numberMath(value.data[0]) : arrayMath(value);
   const shape = single(value) ? "" : `<span class="words">${shapeText(value.shape)}</span>`;
   const said = single(value) ? number(value.data[0]) : `an array ${shapeText(value.shape)}`;
   const scalars = node.inputs.every((i) => single(state.value(i)));

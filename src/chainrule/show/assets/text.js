@@ -29,6 +29,23 @@ export function numberMath(x, brackets = false, digits = 6) {
   return brackets ? `<mrow><mo stretchy="false">(</mo>${signed}<mo stretchy="false">)</mo></mrow>` : signed;
 }
 
+const FEW = 8;
+
+/** A small array as MathML: (1, 2, 3), a column transposed, a matrix of two rows; nothing if it is larger. */
+export function arrayMath({ shape, data }, digits = 4) {
+  if (data.length === 1) return numberMath(data[0], true, digits);
+  const wide = shape.filter((size) => size !== 1);
+  if (data.length > FEW || !data.length || wide.length > 2 || (wide.length === 2 && wide[0] > 2)) return "";
+  const row = (numbers) => Array.from(numbers, (x) => numberMath(x, false, digits));
+  if (wide.length === 2) {
+    const rows = [0, 1].map((i) => row(data.slice(i * wide[1], (i + 1) * wide[1])).map((cell) => `<mtd>${cell}</mtd>`).join(""));
+    return `<mrow><mo>(</mo><mtable>${rows.map((cells) => `<mtr>${cells}</mtr>`).join("")}</mtable><mo>)</mo></mrow>`;
+  }
+  const listed = `<mrow><mo stretchy="false">(</mo>${row(data).join('<mo separator="true">,</mo>')}<mo stretchy="false">)</mo></mrow>`;
+  const column = shape.length === 2 && shape[1] === 1;
+  return column ? `<msup>${listed}<mi>T</mi></msup>` : listed;
+}
+
 export const math = (inside, large = false) => `<math${large ? ' displaystyle="true"' : ""}><mrow>${inside}</mrow></math>`;
 
 /** ∂a/∂b as MathML. */
