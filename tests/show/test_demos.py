@@ -37,6 +37,15 @@ def test_terminal_and_page(name, told, capsys):
             assert line.split()[-1] in page
 
 
+@pytest.mark.parametrize("name", ["backprop", "logistic", "xor"])
+def test_the_graph_is_a_page_of_its_own(name, tmp_path, capsys):
+    pytest.importorskip("igraph")
+    assert run(["demo", name, "-o", str(tmp_path / "a.html")]) == 0
+    assert (tmp_path / "a-graph.html").stat().st_size < 500_000
+    assert 'href="a-graph.html"' in (tmp_path / "a.html").read_text("utf-8")
+    assert "a-graph.html" in capsys.readouterr().out
+
+
 def table(out, first):
     """The numbers of the row that starts so."""
     line = next(line for line in out.splitlines() if line.strip().startswith(first))

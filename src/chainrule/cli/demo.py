@@ -43,6 +43,6 @@ def demo(
     check_writable(path)
     page = Document(chosen.title, f"`chainrule demo {name} --seed {seed}`")
     print(chosen.title)
-    chosen.run(Narration(page, print, seed))
+    chosen.run(Narration(page, print, seed, path.with_name(f"{path.stem}-graph.html")))
     page.write(path)
     print(f"\nfigures: {path}")

@@ -26,6 +26,7 @@ def run(demo: Narration) -> None:
         "computed."
     )
     demo.code(str(graph))
+    demo.graph(cost, w, x)
     demo.section("Forward and backward")
     demo.formula(
         "<mfrac><mrow><mi>d</mi><mi>J</mi></mrow><mrow><mi>d</mi><mi>w</mi></mrow></mfrac><mo>=</mo>"

@@ -57,6 +57,8 @@ def run(demo: Narration) -> None:
         f"{_shown(passed.gradients[graph.inputs[0]])}."
     )
 
+    demo.graph(one_row, theta)
+
     demo.section("All rows: the same sum, and downhill")
     demo.formula(
         "<mo>∇</mo><mi>NLL</mi><mo>=</mo><mo>−</mo><munder><mo>∑</mo><mi>i</mi></munder><mo>(</mo><msup><mi>y</mi>"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.show.document import Document
+from chainrule.show.drawing import draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,11 +27,19 @@ class Narration:
         Takes a line for the terminal.
     seed : int
         Of everything random in the demo.
+    graph_path : path, optional
+        Where a demo's graph page goes; without, there is none.
     """
 
-    def __init__(self, page: Document, write: Callable[[str], None] = print, seed: int = 0) -> None:
+    def __init__(
+        self,
+        page: Document,
+        write: Callable[[str], None] = print,
+        seed: int = 0,
+        graph_path: Path | None = None,
+    ) -> None:
         self.page, self.seed = page, seed
-        self._write = write
+        self._write, self._graph_path = write, graph_path
 
     @property
     def rng(self) -> np.random.Generator:
@@ -68,6 +79,14 @@ class Narration:
                 cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
             )
             self._write("    " + "  ".join([first, *rest]).rstrip())
+
+    def graph(self, f: Callable[..., Any], *args: Any, argnums: int | tuple[int, ...] = 0) -> None:
+        """The graph of a function on a page of its own, to step through; needs igraph."""
+        if self._graph_path is None or find_spec("igraph") is None:
+            return
+        draw(f, *args, argnums=argnums, path=self._graph_path)
+        self.page.link("Step through this graph, forward and backward", self._graph_path.name)
+        self._write(f"graph, step by step: {self._graph_path}")
 
     def figure(self, figure: Figure, caption: str) -> None:
         """A figure: on the page only."""

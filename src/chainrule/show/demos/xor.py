@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.estimators import FeedForwardClassifier, LogisticRegression
@@ -38,6 +40,11 @@ def run(demo: Narration) -> None:
         "The hidden layer moves the points: (0, 1) and (1, 0) fall onto each other, and a line can part them "
         "from the rest."
     )
+
+    def squared_error(W: Any, c: Any, w: Any) -> Any:
+        return np.mean((np.maximum(0.0, CORNERS @ W + c) @ w - LABELS) ** 2)
+
+    demo.graph(squared_error, W, c - 0.1, w, argnums=(0, 1, 2))  # a little off, so that there is a gradient
 
     demo.section("A network that learns it")
     learned = FeedForwardClassifier(
