@@ -99,7 +99,11 @@ def held(tab: Tab, position: int, what: str) -> np.ndarray | None:
 def expected_at(story: Story, step: int) -> dict[str, tuple[bool, bool]]:
     """For each box whether value and gradient are known at a step."""
     shown = [k for k, node in enumerate(story.graph.nodes) if not is_literal(node)]
-    graded = [k for k in reversed(shown) if story.gradients[k] is not None]
+
+    def turn(k: int) -> float:  # what is given, as soon as its gradient is complete
+        return k if story.graph.nodes[k].inputs else min(a.target for a in story.arrows if a.source == k) - 0.5
+
+    graded = sorted([k for k in reversed(shown) if story.gradients[k] is not None], key=turn, reverse=True)
     given = [("value", k) for k in shown if not story.graph.nodes[k].inputs]
     computed = [[("value", k)] for k in shown if story.graph.nodes[k].inputs]
     moves = [given, *computed, *[[("gradient", k)] for k in graded]]

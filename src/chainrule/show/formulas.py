@@ -95,7 +95,8 @@ FORMULAS: dict[str, str] = {
 #: reductions, whose axes are written below them where they leave some out
 _REDUCTIONS = {"sum": "<mo>∑</mo>", "max": "<mi>max</mi>", "min": "<mi>min</mi>"}
 
-#: primitive -> for each input the cotangent that back-propagation gives it, ``{g}`` being the output's
+#: primitive -> for each input (the last one for all that follow) the cotangent that back-propagation gives it, ``{g}``
+#: being the output's
 PULLBACKS: dict[str, tuple[str, ...]] = {
     "matmul": (
         "{g}<mspace width='0.25em'/>" + _power("{1}", "<mi>T</mi>"),
@@ -107,6 +108,12 @@ PULLBACKS: dict[str, tuple[str, ...]] = {
     "transpose": (_power("{g}", "<mi>T</mi>"),),
     "slice": ("{g}<mtext>&#160;in its place, zero elsewhere</mtext>",),
     "gather": ("{g}<mtext>&#160;added up where it was taken from</mtext>",),
+    "concatenate": ("{g}<mtext>&#160;in its own part</mtext>",),
+    "flip": ("{g}<mtext>&#160;in the old order</mtext>",),
+    "pad": ("{g}<mtext>&#160;without the padding</mtext>",),
+    "place": ("{g}<mtext>&#160;where it was placed</mtext>",),
+    "scatter_add": ("{g}<mtext>&#160;where it was added</mtext>",),
+    "cumsum": ("{g}<mtext>&#160;summed from the end</mtext>",),
     "max": ("{g}<mtext>&#160;where the maximum is, zero elsewhere</mtext>",),
     "min": ("{g}<mtext>&#160;where the minimum is, zero elsewhere</mtext>",),
 }
@@ -141,5 +148,5 @@ def pullback(graph: Graph, position: int, k: int) -> str:
     name = node.primitive.name
     if name == "matmul" and max(graph.nodes[i].type.ndim for i in node.inputs) > 2:
         return ""
-    rules = PULLBACKS.get(name, ())
-    return rules[k] if k < len(rules) else ""
+    rules = PULLBACKS.get(name, ("",))
+    return rules[min(k, len(rules) - 1)]

@@ -20,7 +20,16 @@ export class State {
     this.version = 0; // of the numbers
     const shown = story.nodes.map((_, k) => k).filter((k) => !story.nodes[k].literal);
     this.given = shown.filter((k) => !story.nodes[k].inputs.length); // all of them are one step, the first
-    const graded = shown.filter((k) => story.nodes[k].gradient !== null).reverse();
+    this.arrowsInto = story.nodes.map(() => []);
+    this.arrowsFrom = story.nodes.map(() => []);
+    story.arrows.forEach(([source, target, operand, share, kind, local, template]) => {
+      const arrow = { source, target, operand, share, kind, local, template };
+      this.arrowsFrom[source].push(arrow);
+      this.arrowsInto[target].push(arrow);
+    });
+    // backwards; what is given has its turn as soon as its gradient is complete
+    const turn = (k) => (story.nodes[k].inputs.length ? k : Math.min(...this.arrowsFrom[k].map((a) => a.target)) - 0.5);
+    const graded = shown.filter((k) => story.nodes[k].gradient !== null).sort((a, b) => turn(b) - turn(a) || b - a);
     this.moves = [
       { kind: GIVEN, node: null },
       ...shown.filter((node) => story.nodes[node].inputs.length).map((node) => ({ kind: FORWARD, node })),
@@ -33,13 +42,6 @@ export class State {
     this.moves.forEach(({ kind, node }, k) => {
       if (kind === FORWARD) this.forwardAt.set(node, k + 1);
       if (kind === BACKWARD) this.backwardAt.set(node, k + 1);
-    });
-    this.arrowsInto = story.nodes.map(() => []);
-    this.arrowsFrom = story.nodes.map(() => []);
-    story.arrows.forEach(([source, target, operand, share, kind, local, template]) => {
-      const arrow = { source, target, operand, share, kind, local, template };
-      this.arrowsFrom[source].push(arrow);
-      this.arrowsInto[target].push(arrow);
     });
     this.reset(false);
   }
