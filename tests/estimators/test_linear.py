@@ -170,6 +170,22 @@ def test_the_optimality_residual_is_the_smallest_subgradient():
     assert cr.LogisticRegression(l1=0.02, l2=0.01).fit(X, y).optimality_residual_ <= 1e-9 < expected
 
 
+def test_own_validation_rows_do_not_change_the_solution(diabetes):
+    X, y = diabetes
+    one = cr.LinearRegression(l2=0.1).fit(X[:300], y[:300])
+    other = cr.LinearRegression(l2=0.1).fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+    np.testing.assert_array_equal(one.coef_, other.coef_)
+    assert len(other.validation_loss_curve_) == other.n_iter_
+    assert "solved to its end" in other.diagnosis_
+
+
+@pytest.mark.parametrize("factor", [1e145, 1e-300])
+def test_targets_of_any_size(diabetes, factor):
+    X, y = diabetes
+    coefficients = cr.LinearRegression().fit(X, factor * y).coef_
+    np.testing.assert_allclose(coefficients / factor, cr.LinearRegression().fit(X, y).coef_, rtol=1e-6)
+
+
 def test_separable_classes_without_penalty_do_not_crash():
     X = np.array([[-2.0], [-1], [1], [2]])
     model = cr.LogisticRegression(l2=0.0).fit(X, [0, 0, 1, 1])

@@ -10,6 +10,8 @@ import chainrule as cr
 ESTIMATORS = [
     cr.FeedForwardClassifier(max_iter=50),
     cr.FeedForwardRegressor(max_iter=50),
+    cr.FeedForwardClassifier(max_iter=20, dtype="float64"),
+    cr.FeedForwardRegressor(max_iter=20, dtype="float64", n_members=2, n_jobs=2),
     cr.LogisticRegression(),
     cr.LinearRegression(),
 ]
@@ -19,7 +21,7 @@ def checks():
     for estimator in ESTIMATORS:
         for made, check in estimator_checks_generator(estimator):
             name = getattr(check, "func", check).__name__
-            yield pytest.param(made, check, id=f"{type(estimator).__name__}-{name}")
+            yield pytest.param(made, check, id=f"{estimator}-{name}")
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(checks()))

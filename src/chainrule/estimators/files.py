@@ -44,7 +44,10 @@ def estimator_of(model: Model) -> FeedForwardEstimator:
     """A fitted estimator around a model."""
     default = "FeedForwardRegressor" if model.target.task == "numeric" else "FeedForwardClassifier"
     kind = _KINDS.get(str(model.facts.get("estimator")), _KINDS[default])
-    estimator = kind(network=model.network) if "network" in kind._get_param_names() else kind()
+    estimator = kind()
+    if "network" in kind._get_param_names():
+        dtype = model.members[0].theta.dtype.name
+        estimator.set_params(network=model.network, n_members=len(model.members), dtype=dtype)
     estimator.model_ = model
     estimator.n_features_in_ = len(model.inputs.columns)
     if model.inputs.named:

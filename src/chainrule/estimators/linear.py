@@ -78,7 +78,7 @@ class _Linear(FeedForwardEstimator):
 
     def _options(self, seed: int, inputs: Inputs, shift: float) -> FitOptions:
         options = super()._options(seed, inputs, shift)
-        options = dataclasses.replace(options, intercept=bool(self.fit_intercept))
+        options = dataclasses.replace(options, intercept=bool(self.fit_intercept), keep_best=False)
         if self.standardize:
             return options
         return dataclasses.replace(options, raw_units=(affine(inputs.encoder)[1], self._target_scale))
@@ -197,7 +197,8 @@ class LinearRegression(_Linear, RegressionEstimator):
     def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> TargetEncoder:
         target = super()._make_target(output, y, weights)
         # one scale for all target columns, so that the sum of their squared errors keeps its meaning
-        self._target_scale = float(np.sqrt(np.mean(np.square(target.scale))))
+        largest = max(target.scale)  # so that no square leaves the finite range
+        self._target_scale = largest * float(np.sqrt(np.mean(np.square(np.array(target.scale) / largest))))
         center = target.center if self.fit_intercept else (0.0,) * len(target.names)
         return msgspec.structs.replace(target, center=center, scale=(self._target_scale,) * len(target.names))
 

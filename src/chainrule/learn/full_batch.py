@@ -240,7 +240,8 @@ def run_full_batch(
 ) -> Any:
     """Train by L-BFGS on all rows at once; called by `Training.run` for optimisers with ``full_batch``.
 
-    Iterations count as epochs. Where there are validation rows the parameters of the best iteration are kept.
+    Iterations count as epochs. Where there are validation rows the parameters of the best iteration are kept, unless
+    the options say otherwise.
     """
     o, rows, network = training.options, training.rows, training.network
     dtype = np.dtype(o.dtype)
@@ -286,6 +287,6 @@ def run_full_batch(
         training.solution, training.reason = solution, solution.reason
     except _Stopped:
         training.reason = "stopped on request"
-    if training.validation is not None:
+    if training.validation is not None and o.keep_best:
         training.restore_best()
     return training

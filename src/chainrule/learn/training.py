@@ -64,6 +64,8 @@ class Options:
         Added to every loss that is kept or shown: what a loss of standardised targets lacks to one in their own units.
     intercept : bool
         Whether the last layer has biases; without, they stay zero. For L-BFGS.
+    keep_best : bool
+        Whether L-BFGS keeps the iteration with the smallest validation loss, instead of the last.
     threads : int, optional
         At most so many in native loops; by default as many as the work is worth. The bits are always the same.
     """
@@ -85,6 +87,7 @@ class Options:
     executor: Executor = "auto"
     shift: float = 0.0
     intercept: bool = True
+    keep_best: bool = True
     threads: int | None = None
 
 
@@ -145,7 +148,7 @@ class Training:
         self.reason = "not trained yet"
         self.reduced = 0
         self.solution: Any = None  # what a full-batch solver says about where it stopped
-        check_finite(self._hyper(), options.dtype)
+        check_finite(self._hyper(options), options.dtype)
 
     def __getstate__(self) -> dict[str, Any]:  # programs are built again where they are needed
         return {k: v for k, v in self.__dict__.items() if k not in _PROGRAMS}
@@ -192,14 +195,13 @@ class Training:
 
     def hyper(self) -> list[Any]:
         """Current values of the hyper-parameters, in the graph's order."""
-        values = self._hyper()
+        values = self._hyper(self.options)
         return [values[name] for name in self.step.hyper]
 
-    def _hyper(self) -> dict[str, Any]:
-        o = self.options
+    def _hyper(self, o: Options) -> dict[str, Any]:
         own = o.optimizer.hyper() if isinstance(o.optimizer, FirstOrder) else {}
         values: dict[str, Any] = {f"optimizer.{k}": v for k, v in own.items()}
-        if self.reduced and "optimizer.lr" in values:
+        if self.reduced and o is self.options and "optimizer.lr" in values:
             values["optimizer.lr"] /= REDUCTION**self.reduced
         values |= {f"layer.{k}": v for k, v in self.network.hyper().items()}
         return values | {p.key: p.strength for p in o.penalties} | {"seed": np.uint64(self.dropout_key)}
@@ -349,10 +351,10 @@ class Training:
             raise OptionError(
                 f"training began with {self.options.optimizer}, whose state {options.optimizer} cannot take over"
             )
+        check_finite(self._hyper(options), options.dtype)
         for cached in _PROGRAMS:
             self.__dict__.pop(cached, None)
         self.rows, self.options = rows, options
-        check_finite(self._hyper(), options.dtype)
         self.resumed_at = self.epoch
         self.validation = validation if validation is not None and len(validation) else None
         self._reference, self._stale, self.reduced = np.inf, 0, 0
@@ -365,6 +367,8 @@ class Training:
 
     def diagnosis(self) -> str:
         """Which of over- and underfitting the curves show since training was last resumed, in words."""
+        if not self.options.keep_best:
+            return "the problem was solved to its end, whatever the validation loss"
         curves = self.curves.last(self.epoch - self.resumed_at, self.validation is not None)
         return diagnose(curves, self.best_epoch - self.resumed_at)
 

@@ -69,6 +69,7 @@ class FitOptions:
     raw_units: tuple[np.ndarray, float] | None = None
     shift: float = 0.0
     intercept: bool = True
+    keep_best: bool = True
     threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -142,6 +143,7 @@ def resolve(options: FitOptions, n_rows: int) -> Options:
         raw_units=options.raw_units,
         shift=options.shift,
         intercept=options.intercept,
+        keep_best=options.keep_best,
         threads=options.threads,
     )
 
