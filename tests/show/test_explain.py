@@ -97,6 +97,26 @@ def test_what_if_in_original_units(folder: Path) -> None:
     assert found == pytest.approx(float(model.predict(changed).mean()[0]), rel=1e-4)
 
 
+def test_missing_values_in_the_page(folder: Path) -> None:
+    model = load_model(folder / "species.chainrule")
+    cells, y, frame = first_row(model, 3)  # a penguin that ran away before it was measured
+    assert np.isnan(cells).sum() >= 4
+    with chromium() as browser:
+        tab = Tab(browser, page(*explain(model, cells, y)), "#step=1")
+        assert "missing" in tab.page.inner_text("#narration")
+        read = "Array.from(chainrule.state.value(chainrule.state.story.readouts[0].position).data)"
+        np.testing.assert_allclose(tab.page.evaluate(read), model.predict(frame).mean()[0], rtol=1e-5)
+        column = model.inputs.columns.index("flipper_length_mm")
+        tab.page.fill(f"#control{column} + input", "200")
+        tab.page.keyboard.press("Enter")
+        given = tab.page.evaluate(read)
+        tab.page.fill(f"#control{column} + input", "")
+        tab.page.keyboard.press("Enter")
+        np.testing.assert_allclose(tab.page.evaluate(read), model.predict(frame).mean()[0], rtol=1e-5)
+        assert given != tab.page.evaluate(read)
+        tab.close()
+
+
 def test_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, out = str(folder / "body_mass_g.chainrule"), tmp_path / "row.html"
     assert run(["explain", model, str(PENGUINS), "--row", "17", "-o", str(out)]) == 0

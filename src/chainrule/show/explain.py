@@ -153,12 +153,12 @@ def _controls(model: Model, graph: Graph, row: np.ndarray, y: np.ndarray | None)
                 low, high = encoding.center - REACH * encoding.scale, encoding.center + REACH * encoding.scale
                 if np.isfinite(row[k]):
                     low, high = min(low, float(row[k])), max(high, float(row[k]))
-                made.append(Control(encoding.name, *spot, low, high))
+                made.append(Control(encoding.name, *spot, low, high, missing=True))
             case Categorical():
                 choices = [(name, float(code)) for code, name in enumerate(encoding.categories)]
-                made.append(Control(encoding.name, *spot, choices=(*choices, ("another one", -1.0))))
+                made.append(Control(encoding.name, *spot, choices=(*choices, ("another one", -1.0)), missing=True))
             case _:
-                made.append(Control(encoding.name, *spot, choices=(("true", 1.0), ("false", 0.0))))
+                made.append(Control(encoding.name, *spot, choices=(("true", 1.0), ("false", 0.0)), missing=True))
     for k, name in enumerate(model.target.names if y is not None else ()):
         spot = (place[f"{name} observed"], 0)
         if model.target.task == "numeric":

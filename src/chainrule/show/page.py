@@ -49,8 +49,8 @@ class Control:
         Ends of the slider.
     choices : tuple of (str, float)
         What there is to choose from, instead of a slider.
-    whole : bool
-        Whether only whole numbers make sense.
+    missing : bool
+        Whether it may be missing, which is NaN.
     """
 
     label: str
@@ -59,7 +59,7 @@ class Control:
     low: float = 0.0
     high: float = 0.0
     choices: tuple[tuple[str, float], ...] = ()
-    whole: bool = False
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def _data(story: Story, show: Show) -> dict[str, Any]:
         "program": _program(story.program),
         "parameters": [i for i in show.parameters if i in inputs and story.gradients[i] is not None],
         "rate": show.learning_rate,
-        "controls": [vars(c) for c in show.controls],
+        "controls": [{**vars(c), "choices": [list(choice) for choice in c.choices]} for c in show.controls],
         "readouts": [vars(r) for r in show.readouts],
         "groups": [{"path": g.path, "name": g.name, "nodes": list(g.nodes)} for o in groups for g in o.walk()],
         "gaps": {"box": BOX_GAP, "line": LINE_GAP},

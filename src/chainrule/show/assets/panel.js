@@ -232,7 +232,9 @@ export class Panel {
     const reads = [...new Set(node.inputs)].filter((i) => !state.story.nodes[i].literal);
     if (reads.length) parts.push(element("p", { class: "reads" }, "reads ", ...reads.map((i) => nodeLink(state, i))));
     parts.push(element("h3", { class: "value" }, "Value"));
-    parts.push(state.valueKnown(position) ? shown(state.value(position), `value of ${node.name}`, "value") : element("p", { class: "later" }, "not computed yet"));
+    const words = single(state.value(position)) ? state.wordsFor(position, state.value(position).data[0]) : null;
+    if (words && state.valueKnown(position)) parts.push(element("output", { class: "big value" }, words));
+    else parts.push(state.valueKnown(position) ? shown(state.value(position), `value of ${node.name}`, "value") : element("p", { class: "later" }, "not computed yet"));
     if (node.gradient !== null) {
       const z = costName(state);
       parts.push(element("h3", { class: "gradient", html: `Gradient ${math(partial(nameMath(z), nameMath(node.name)))}` }));
@@ -264,17 +266,20 @@ export class Panel {
     this.controls = state.story.controls.map((control, k) => {
       const id = `control${k}`;
       const row = element("div", { class: "control" }, element("label", { for: id, title: control.label }, control.label));
-      const change = (value) => Number.isNaN(value) || state.set(control.input, control.element, value);
+      const change = (value) => {
+        if (control.missing || !Number.isNaN(value)) state.set(control.input, control.element, value);
+      };
       if (control.choices.length) {
         const list = element("select", { id, onchange: () => change(Number(list.value)) });
         for (const [name, value] of control.choices) list.append(element("option", { value: String(value) }, name));
+        if (control.missing) list.append(element("option", { value: "NaN" }, "missing"));
         row.append(list);
         part.append(row);
         return { control, list };
       }
-      const step = control.whole ? 1 : (control.high - control.low) / 200;
+      const step = (control.high - control.low) / 200;
       const slider = element("input", { type: "range", id, min: control.low, max: control.high, step, oninput: () => change(slider.valueAsNumber) });
-      const exact = element("input", { type: "number", step: "any", "aria-label": `${control.label}, exactly`, onchange: () => change(exact.valueAsNumber) });
+      const exact = element("input", { type: "number", step: "any", placeholder: control.missing ? "missing" : "", "aria-label": `${control.label}, exactly`, onchange: () => change(exact.valueAsNumber) });
       row.append(slider, exact);
       part.append(row);
       return { control, slider, exact };
@@ -287,8 +292,8 @@ export class Panel {
       const value = this.state.inputs[control.input].data[control.element];
       if (list) list.value = [...list.options].find((o) => Object.is(Number(o.value), value))?.value ?? "";
       else {
-        slider.value = value;
-        if (document.activeElement !== exact) exact.value = Number(value.toPrecision(6));
+        slider.value = Number.isNaN(value) ? (control.low + control.high) / 2 : value;
+        if (document.activeElement !== exact) exact.value = Number.isFinite(value) ? Number(value.toPrecision(6)) : "";
       }
     }
   }

@@ -85,11 +85,13 @@ export class State {
     return gradient === null ? null : this.numbers[gradient];
   }
 
-  /** What a value of an input is called, where there is a list of them, such as categories. */
+  /** What a value of an input is called, where it has a name, such as a category. */
   wordsFor(node, value) {
     const input = this.story.inputs.indexOf(node);
-    const control = input < 0 ? null : this.story.controls.find((c) => c.input === input && c.choices.length);
-    return control?.choices.find(([, code]) => code === value)?.[0];
+    const own = input < 0 ? [] : this.story.controls.filter((c) => c.input === input);
+    if (own.length !== 1) return null;
+    if (Number.isNaN(value) && own[0].missing) return "missing";
+    return own[0].choices.find(([, code]) => code === value)?.[0] ?? null;
   }
 
   cost() {
