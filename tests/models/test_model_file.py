@@ -152,6 +152,14 @@ def test_fields_of_another_type(refused, field, value):
     refused(lambda description, _: description.update({field: value}))
 
 
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("best_loss", "FeedForwardRegressor"), ("epochs", 1.5), ("training_loss", 3), ("reason", None), ("converged", 1)],
+)
+def test_facts_of_another_type(refused, fact, value):
+    assert "the description is not as it must be" in refused(lambda d, _: d["facts"].update({fact: value}))
+
+
 @pytest.mark.parametrize("field", [*FIELDS, "more"])
 def test_fields_too_few_and_too_many(refused, field):
     def edit(description, _):

@@ -46,6 +46,21 @@ class NetworkRecord(msgspec.Struct, forbid_unknown_fields=True):
     output: dict[_Text, Any]
 
 
+class FactsRecord(msgspec.Struct):
+    """What is known about the fit and read again; each may be missing, and there may be more."""
+
+    estimator: str = ""
+    reason: str = ""
+    diagnosis: str = ""
+    epochs: int = 0
+    best_epoch: int = 0
+    training_loss: list[float] = []
+    validation_loss: list[float] = []
+    best_loss: float | None = None
+    optimality_residual: float = 0.0
+    converged: bool = False
+
+
 class Description(msgspec.Struct, forbid_unknown_fields=True):
     """See `Model.save`."""
 
@@ -68,7 +83,9 @@ class Description(msgspec.Struct, forbid_unknown_fields=True):
             Naming the field.
         """
         try:
-            return msgspec.convert(data, cls)
+            description = msgspec.convert(data, cls)
+            msgspec.convert(description.facts, FactsRecord)
+            return description
         except msgspec.ValidationError as error:
             raise ModelFileError(f"the description is not as it must be ({str(error)[:200]})") from None
 
