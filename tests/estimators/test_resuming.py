@@ -107,6 +107,16 @@ def test_classes_and_columns_stay():
         model.partial_fit(X, y, classes=np.arange(3))
 
 
+def test_a_loaded_model_is_not_replaced_unasked(tmp_path):
+    regressor(max_iter=2).fit(X, y).save(tmp_path / "m.chainrule")
+    model = cr.load(tmp_path / "m.chainrule").set_params(warm_start=True, max_iter=3)
+    for call in (model.fit, model.partial_fit):
+        with pytest.raises(cr.OptionError, match="a model file holds no optimizer's state to go on from; fit with"):
+            call(X, y)
+    assert model.n_iter_ == 2
+    assert model.set_params(warm_start=False).fit(X, y).n_iter_ == 3
+
+
 def test_partial_fit_trains_all_members():
     model = regressor(n_members=3).partial_fit(X, y)
     assert len(model.model_.members) == 3

@@ -86,7 +86,7 @@ class FeedForwardEstimator(BaseEstimator):
         if (X_val is None) != (y_val is None):
             raise OptionError("X_val and y_val go together; give both or neither")
         check_parameters(self._setting)
-        warm = bool(self._setting("warm_start")) and hasattr(self, "trainings_")
+        warm = bool(self._setting("warm_start")) and self._began()
         table = self._read_inputs(X, y, reset=not warm)
         codes = self._encode_target(y) if warm else self._read_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
@@ -124,6 +124,20 @@ class FeedForwardEstimator(BaseEstimator):
             training.resume(rows, validation, replace(resolve(options, len(rows)), seed=training.options.seed))
             training.run(on_epoch=self._report())
 
+    def _began(self) -> bool:
+        """Whether there is training to go on with.
+
+        Raises
+        ------
+        OptionError
+            If there is a model without it: that of a file, which must not be replaced by a fresh one unasked.
+        """
+        if hasattr(self, "model_") and not hasattr(self, "trainings_"):
+            raise OptionError(
+                "a model file holds no optimizer's state to go on from; fit with warm_start=False, which starts anew"
+            )
+        return hasattr(self, "trainings_")
+
     def _check_same(self, output: Output) -> None:
         """Refuse parameters that do not fit the networks that are trained on."""
         first = self.trainings_[0]
@@ -152,7 +166,7 @@ class FeedForwardEstimator(BaseEstimator):
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         check_parameters(self._setting)
         self._check_partial()
-        first = not hasattr(self, "trainings_")
+        first = not self._began()
         table = self._read_inputs(X, y, reset=first)
         codes = self._encode_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)

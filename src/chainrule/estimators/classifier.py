@@ -101,7 +101,7 @@ class FeedForwardClassifier(ClassificationEstimator):
             All classes there will be; needed in the first call if y lacks some.
         sample_weight : array of shape (n_samples,), optional
         """
-        if not hasattr(self, "trainings_"):
+        if not self._began():
             self._read_target(y if classes is None else classes)
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
             given = np.unique(classes).tolist()

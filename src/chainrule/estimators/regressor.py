@@ -143,6 +143,6 @@ class FeedForwardRegressor(RegressionEstimator):
         y : array of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array of shape (n_samples,), optional
         """
-        if not hasattr(self, "trainings_"):
+        if not self._began():
             self._read_target(y)
         return self._partial_fit(X, y, sample_weight)
