@@ -7,6 +7,7 @@ import { escape, fill, math, nameMath, number, numberMath, shapeText } from "./t
 const SVG = "http://www.w3.org/2000/svg";
 const CLOSEST = 2.5;
 const LEGIBLE = 0.72; // no smaller at first: one rather sees a part
+const LARGEST_PICTURE = 9000; // pixels across
 const LABELLED = 80; // more arrows than this get no numbers of their own
 
 /** What a node's formula looks like with names, or with numbers where all of them are. */
@@ -215,6 +216,11 @@ export class Stage {
 
   move(x, y, scale) {
     this.view = { x, y, scale };
+    // while it moves it is one picture, where that is not too large; at rest its text is set anew, sharp
+    clearTimeout(this.rest);
+    const longest = Math.max(1, scale) * Math.max(this.plan.width, this.plan.height);
+    this.world.style.willChange = longest < LARGEST_PICTURE ? "transform" : "auto";
+    this.rest = setTimeout(() => (this.world.style.willChange = "auto"), 250);
     this.world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
   }
 
