@@ -80,6 +80,39 @@ def test_an_estimator_is_drawn(tmp_path: Path) -> None:
         cr.draw(fitted, X[3], "sideways")
 
 
+@pytest.mark.parametrize(
+    "output",
+    [cr.Laplace(), cr.StudentT(), cr.Quantile([0.1, 0.5, 0.9]), cr.Poisson()],
+    ids=lambda output: output.name,
+)
+def test_every_output_of_numbers(output: Any) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 2))
+    y = np.round(np.exp(X[:, 0]) + 1.0)
+    fitted = cr.FeedForwardRegressor(3, output=output, max_iter=2, random_state=0).fit(X, y)
+    story = cr.draw(fitted, X[3], y[3]).story
+    prediction = story.value(story.graph.node_names.index("prediction"))
+    np.testing.assert_allclose(np.ravel(prediction), fitted.predict(X[3:4]), rtol=1e-5)
+    distribution = fitted.model_.predict(X[3:4])
+    if output.likelihood:
+        expected = -distribution.logpdf(y[3:4])[0]
+    else:  # the mean of the levels' check functions (Koenker & Bassett 1978), in the target's own units
+        error = y[3] - distribution.quantiles([0.1, 0.5, 0.9])[0]
+        expected = np.mean(np.maximum(np.array([0.1, 0.5, 0.9]) * error, np.array([-0.9, -0.5, -0.1]) * error))
+    assert story.cost is not None
+    assert float(story.value(story.cost)) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_several_targets_at_once() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 2))
+    Y = np.c_[X[:, 0], 100.0 * X[:, 1]]
+    fitted = cr.FeedForwardRegressor(3, max_iter=2, random_state=0).fit(X, Y)
+    story = cr.draw(fitted, X[3], Y[3]).story
+    prediction = story.value(story.graph.node_names.index("prediction"))
+    np.testing.assert_allclose(np.ravel(prediction), fitted.predict(X[3:4])[0], rtol=1e-5)
+
+
 def test_what_if_in_original_units(folder: Path) -> None:
     model = load_model(folder / "body_mass_g.chainrule")
     cells, y, frame = first_row(model, 16)

@@ -42,7 +42,8 @@ def explain(
         Raw columns, as `Encoder.to_matrix` gives them.
     y : array of shape (n_targets,), optional
         What was observed, in the target's own units, or codes of classes. The cost is then the negative
-        log-likelihood of the row in these units; without it, the prediction itself (of classes, minus the logarithm
+        log-likelihood (or other loss) of the row in these units, of several targets with unlike units a loss that is
+        no likelihood in those of the first; without it, the prediction itself (of classes, minus the logarithm
         of the greatest probability).
     member : int
         Which network of an ensemble.
@@ -87,11 +88,12 @@ def _graph(model: Model, row: np.ndarray, y: np.ndarray | None, member: int) -> 
     apart = len(names) <= NAMED_COLUMNS
 
     def predict(raw: Any) -> Any:
+        standard = output.standard_distribution(raw)
+        middle = standard.median() if output.name == "quantile" else standard.mean()
         if not output.scales_target:
-            return output.standard_distribution(raw).mean()
+            return middle
         location, scale = np.array(target.center), np.array(target.scale)
-        own = (location, scale) if len(target.names) > 1 else (location[0], scale[0])
-        return output.standard_distribution(raw).affine(*own).mean()
+        return location + scale * middle if len(target.names) > 1 else location[0] + scale[0] * middle
 
     def story(parameters: Any, row: Any, y: Any) -> Any:
         with scope("preprocessing"):
@@ -107,8 +109,9 @@ def _graph(model: Model, row: np.ndarray, y: np.ndarray | None, member: int) -> 
         with scope("cost"):
             observed = np.reshape(np.stack(y), (1, len(target.names)))
             scaled = target.standardise(observed) if output.scales_target else observed
-            shift = log_scale(target) if output.scales_target and output.likelihood else 0.0
-            cost = np.reshape(output.nll(raw, scaled) + shift, ())
+            cost = np.reshape(output.nll(raw, scaled), ())
+            if output.scales_target:  # in the target's own units
+                cost = cost + log_scale(target) if output.likelihood else cost * target.scale[0]
         return [label(cost, "cost")] + ([] if predicted is None else [label(predicted, "prediction")])
 
     cells: Any = [row[k] for k in range(len(names))] if apart else row
@@ -185,5 +188,6 @@ def _readouts(model: Model, graph: Graph, observed: bool) -> list[Readout]:
             what = f"probability of {target.names[0]} = {target.classes[0][1]}" if one else "probabilities"
             made.append(Readout(f"probability of {target.names[0]}" if words else what, graph.outputs[1], words))
     if observed:
-        made.append(Readout("cost: negative log-likelihood of this row", graph.outputs[0]))
+        what = "negative log-likelihood" if model.output.likelihood else "loss"
+        made.append(Readout(f"cost: {what} of this row", graph.outputs[0]))
     return made
