@@ -80,6 +80,22 @@ def test_an_estimator_is_drawn(tmp_path: Path) -> None:
         cr.draw(fitted, X[3], "sideways")
 
 
+@pytest.mark.parametrize("name", ["body_mass_g", "species", "mixture"])
+def test_the_page_computes_every_number_as_python_does(folder: Path, name: str) -> None:
+    model = load_model(folder / f"{name}.chainrule")
+    cells, y, _ = first_row(model, 16)
+    story, show = explain(model, cells, y)
+    with chromium() as browser:
+        tab = Tab(browser, page(story, show))
+        tab.page.evaluate("chainrule.state.rerun()")
+        found = tab.page.evaluate("chainrule.state.numbers.map((x) => Array.from(x.data, Number))")
+        tab.close()
+    assert len(found) == len(story.numbers)
+    for mine, theirs in zip(found, story.numbers, strict=True):
+        scale = np.abs(theirs).max(initial=0.0)
+        np.testing.assert_allclose(mine, np.ravel(theirs), rtol=1e-9, atol=1e-12 * scale + 1e-13)
+
+
 @pytest.mark.parametrize(
     "output",
     [cr.Laplace(), cr.StudentT(), cr.Quantile([0.1, 0.5, 0.9]), cr.Poisson()],

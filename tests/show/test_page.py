@@ -170,6 +170,9 @@ def test_keyboard(tab: Any) -> None:
     shown.page.keyboard.type("w")
     shown.page.keyboard.press("Enter")
     assert shown.page.evaluate("chainrule.state.selected") == 0
+    shown.page.keyboard.press("Home")
+    shown.page.keyboard.press("ArrowRight")
+    assert shown.page.evaluate(step) == 1
 
 
 def test_deep_links(tab: Any) -> None:

@@ -114,6 +114,7 @@ $("#search").addEventListener("change", () => {
     listed.find(([node]) => node.op.includes(wanted));
   $("#search").setAttribute("aria-invalid", String(!found));
   if (!found) return;
+  $("#search").blur(); // so that the arrow keys step again
   state.reveal(found[1]);
   state.select(found[1]);
   stage.follow(found[1], true);
