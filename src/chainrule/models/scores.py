@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.outputs import Distribution
+from chainrule.outputs.moments import square
 
 #: what each score means, and whether larger is better
 MEANINGS: Mapping[str, tuple[str, bool]] = {
@@ -39,26 +40,30 @@ def scores(distribution: Distribution, y: np.ndarray, task: str, weights: np.nda
     """
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
 
-    def mean(values: Any) -> float:
-        values = np.asarray(values, np.float64)
-        per_row = values.reshape(len(y), -1).mean(axis=1)
-        return float(np.average(per_row, weights=w))
+    def power_mean(values: Any, power: int = 1) -> float:
+        """Over rows and targets; in units of the largest value, so that no square or sum overflows."""
+        values = np.asarray(values, np.float64).reshape(len(y), -1)
+        unit = float(np.max(np.abs(values), initial=0.0))
+        if not 0.0 < unit < np.inf:
+            unit = 1.0
+        per_row = np.mean((values / unit) ** power, axis=1)
+        return unit * float(np.average(per_row, weights=w)) ** (1 / power)
 
     target = y[:, 0] if y.shape[1] == 1 else y
     nll = -np.asarray(distribution.log_score(target)).reshape(len(y))
     if task != "numeric":
         p = np.asarray(distribution.mean())
         right = np.argmax(p, axis=1) == target if task == "classes" else (p > 0.5) == (target > 0.5)
-        return {"accuracy": mean(right), "log-loss": float(np.average(nll, weights=w))}
+        return {"accuracy": power_mean(right), "log-loss": float(np.average(nll, weights=w))}
     error = np.asarray(distribution.mean()) - target
-    center = np.average(target, axis=0, weights=w)
-    total = mean(np.square(target - center))
+    center = np.array([power_mean(column) for column in y.T])
+    rmse, deviation = power_mean(error, 2), power_mean(y - center, 2)
     interval = np.asarray(distribution.interval(0.9))
     inside = (interval[..., 0] <= target) & (target <= interval[..., 1])
     return {
-        "R²": 1.0 - mean(np.square(error)) / total if total > 0 else float("nan"),
-        "RMSE": mean(np.square(error)) ** 0.5,
+        "R²": 1.0 - float(square(rmse / deviation)) if deviation > 0 else float("nan"),
+        "RMSE": rmse,
         "NLL": float(np.average(nll, weights=w)),
-        "CRPS": mean(distribution.crps(target)),
-        "cover 90%": mean(inside),
+        "CRPS": power_mean(distribution.crps(target)),
+        "cover 90%": power_mean(inside),
     }

@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.errors import OptionError
 from chainrule.outputs import inversion, quadrature
+from chainrule.outputs.moments import square
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -309,7 +310,10 @@ class Affine(Distribution):
         return self.location + self.scale * self.base.mean()
 
     def var(self) -> np.ndarray:
-        return np.square(self.scale) * self.base.var()
+        return square(self.std())
+
+    def std(self) -> np.ndarray:
+        return self.scale * self.base.std()
 
     def ppf(self, q: Any) -> np.ndarray:
         return self.location + self.scale * self.base.ppf(q)

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from chainrule.errors import OptionError
 from chainrule.outputs import quadrature
 from chainrule.outputs.distribution import Distribution, Map
+from chainrule.outputs.moments import root_mean_square, square
 
 
 def mixture_of(distributions: Sequence[Distribution]) -> Distribution:
@@ -95,7 +96,12 @@ class Mixture(Distribution):
         return np.mean([m.mean() for m in self.members], axis=0)
 
     def var(self) -> np.ndarray:
-        return np.mean([m.var() for m in self.members], axis=0) + np.var([m.mean() for m in self.members], axis=0)
+        return square(self.std())
+
+    def std(self) -> np.ndarray:
+        means = np.stack([m.mean() for m in self.members], axis=-1)
+        stds = np.stack([m.std() for m in self.members], axis=-1)
+        return root_mean_square(np.hypot(stds, means - self.mean()[..., None]), 1.0 / len(self.members))
 
     def bracket(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # where every member is below (above) its own quantile, so is the mixture

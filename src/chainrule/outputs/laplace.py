@@ -9,10 +9,12 @@ import numpy as np
 
 from chainrule.outputs.base import Output, register
 from chainrule.outputs.distribution import Distribution
+from chainrule.outputs.moments import square, standardised
 from chainrule.outputs.positive import precision, raw_of_variance
 from chainrule.outputs.weighted import row_weights, weighted_quantile
 
 _LOG_TWO = float(np.log(2.0))
+_ROOT_TWO = float(np.sqrt(2.0))
 
 
 @register
@@ -72,7 +74,10 @@ class LaplaceDistribution(Distribution):
         return self.loc
 
     def var(self) -> np.ndarray:
-        return 2.0 * np.square(self.scale)
+        return square(self.std())
+
+    def std(self) -> np.ndarray:
+        return _ROOT_TWO * self.scale
 
     def entropy(self) -> np.ndarray:
         """Differential entropy in nats."""
@@ -80,14 +85,14 @@ class LaplaceDistribution(Distribution):
 
     def crps(self, y: Any) -> np.ndarray:
         """CRPS in closed form: b (|z| + exp(-|z|) - ¾) (Jordan, Krüger & Lerch 2019)."""
-        z = np.abs(self._score(y))
-        return self.scale * (z + np.exp(-z) - 0.75)
+        y = np.asarray(y, np.float64)
+        return np.abs(y - self.loc) + self.scale * (np.exp(-np.abs(self._score(y))) - 0.75)
 
     def affine(self, location: Any, scale: Any) -> LaplaceDistribution:
         return LaplaceDistribution(location + scale * self.loc, scale * self.scale)
 
     def _score(self, y: Any) -> np.ndarray:
-        return (np.asarray(y, np.float64) - self.loc) / self.scale
+        return standardised(y, self.loc, self.scale)
 
     def _below(self, z: np.ndarray) -> np.ndarray:
         half = 0.5 * np.exp(-np.abs(z))

@@ -13,6 +13,7 @@ from scipy.special import logit
 from chainrule.errors import OptionError
 from chainrule.outputs.base import Output, check_option, is_real, register
 from chainrule.outputs.distribution import Distribution
+from chainrule.outputs.moments import root_mean_square, square
 from chainrule.outputs.positive import inverse_softplus, softplus
 from chainrule.outputs.weighted import row_weights, weighted_quantile
 
@@ -181,12 +182,16 @@ class QuantileDistribution(Distribution):
         return tails + np.sum(np.diff(self.levels) * middles, axis=-1)
 
     def var(self) -> np.ndarray:
+        return square(self.std())
+
+    def std(self) -> np.ndarray:
         centred = self.values - self.mean()[..., None]
-        a, b = centred[..., :-1], centred[..., 1:]
-        inner = np.sum(np.diff(self.levels) * (np.square(a) + a * b + np.square(b)), axis=-1) / 3.0
-        left = np.square(centred[..., 0] - self.left) + np.square(self.left)
-        right = np.square(centred[..., -1] + self.right) + np.square(self.right)
-        return inner + self.levels[0] * left + (1.0 - self.levels[-1]) * right
+        # of a piece: its middle, and the standard deviation of a uniform distribution; of a tail: its mean, its scale
+        pieces = [0.5 * (centred[..., :-1] + centred[..., 1:]), np.diff(centred, axis=-1) / np.sqrt(12.0)]
+        tails = [centred[..., 0] - self.left, self.left, centred[..., -1] + self.right, self.right]
+        low, high, inner = self.levels[0], 1.0 - self.levels[-1], np.diff(self.levels)
+        parts = np.concatenate([*pieces, np.stack(tails, axis=-1)], axis=-1)
+        return root_mean_square(parts, np.concatenate([inner, inner, [low, low, high, high]]))
 
     def crps(self, y: Any) -> np.ndarray:
         """CRPS in closed form: the cdf is made of straight lines and exponentials, their squares are integrated."""

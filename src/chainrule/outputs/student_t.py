@@ -10,6 +10,7 @@ from scipy.special import betaln, psi, stdtr, stdtrit
 
 from chainrule.outputs.base import Output, register
 from chainrule.outputs.distribution import Distribution
+from chainrule.outputs.moments import square, standardised
 from chainrule.outputs.normal import LOG_ROOT_TWO_PI
 from chainrule.outputs.positive import inverse_softplus, precision, raw_of_variance, softplus
 from chainrule.outputs.weighted import row_weights
@@ -18,6 +19,8 @@ from chainrule.outputs.weighted import row_weights
 DF_FLOOR = 2.1
 #: where the asymptotic series of `log_gamma_step` starts
 _SHIFT = 8
+#: beyond it 1 + u² is u² in float64, and u² not yet too large
+_FAR = 1e100
 
 
 def degrees(raw: Any) -> Any:
@@ -97,8 +100,7 @@ class StudentTDistribution(Distribution):
     df: np.ndarray
 
     def logpdf(self, y: Any) -> np.ndarray:
-        tail = 0.5 * (self.df + 1.0) * np.log1p(np.square(self._score(y)) / self.df)
-        return log_gamma_step(0.5 * self.df) - LOG_ROOT_TWO_PI - np.log(self.scale) - tail
+        return self._log_peak() - np.log(self.scale) - 0.5 * (self.df + 1.0) * self._log_distance(self._score(y))
 
     def cdf(self, y: Any) -> np.ndarray:
         return stdtr(self.df, self._score(y))
@@ -113,7 +115,10 @@ class StudentTDistribution(Distribution):
         return self.loc
 
     def var(self) -> np.ndarray:
-        return np.square(self.scale) * self.df / (self.df - 2.0)
+        return square(self.std())
+
+    def std(self) -> np.ndarray:
+        return self.scale * np.sqrt(self.df / (self.df - 2.0))
 
     def entropy(self) -> np.ndarray:
         """Differential entropy in nats."""
@@ -124,19 +129,28 @@ class StudentTDistribution(Distribution):
     def crps(self, y: Any) -> np.ndarray:
         """CRPS in closed form (Jordan, Krüger & Lerch 2019).
 
-        ``σ [z (2F(z) - 1) + 2 f(z) (ν + z²)/(ν - 1) - 2√ν/(ν - 1) · B(½, ν - ½) / B(½, ν/2)²]``.
+        ``σ [z (2F(z) - 1) + 2 f(z) (ν + z²)/(ν - 1) - 2√ν/(ν - 1) · B(½, ν - ½) / B(½, ν/2)²]``, where f(z) (ν + z²) is
+        f(0) ν (1 + z²/ν)^(-(ν-1)/2): no factor overflows.
         """
-        z, df = self._score(y), self.df
-        density = np.exp(self.logpdf(y)) * self.scale
+        y, z, df = np.asarray(y, np.float64), self._score(y), self.df
+        spread = df * np.exp(self._log_peak() - 0.5 * (df - 1.0) * self._log_distance(z))
         own = 2.0 * np.sqrt(df) / (df - 1.0) * np.exp(betaln(0.5, df - 0.5) - 2.0 * betaln(0.5, 0.5 * df))
-        near = z * (1.0 - 2.0 * stdtr(df, -z)) + 2.0 * density * (df + np.square(z)) / (df - 1.0)
-        return self.scale * (near - own)
+        return (y - self.loc) * (1.0 - 2.0 * stdtr(df, -z)) + self.scale * (2.0 * spread / (df - 1.0) - own)
 
     def affine(self, location: Any, scale: Any) -> StudentTDistribution:
         return StudentTDistribution(location + scale * self.loc, scale * self.scale, self.df)
 
+    def _log_peak(self) -> np.ndarray:
+        """Logarithm of the standard density at 0."""
+        return log_gamma_step(0.5 * self.df) - LOG_ROOT_TWO_PI
+
+    def _log_distance(self, z: np.ndarray) -> np.ndarray:
+        """log(1 + z²/ν), also where z² is too large for float64."""
+        u = np.abs(z) / np.sqrt(self.df)
+        return np.log1p(np.square(np.minimum(u, _FAR))) + 2.0 * np.log(np.maximum(u, _FAR) / _FAR)
+
     def _score(self, y: Any) -> np.ndarray:
-        return (np.asarray(y, np.float64) - self.loc) / self.scale
+        return standardised(y, self.loc, self.scale)
 
     def _quantile(self, q: np.ndarray) -> np.ndarray:
         tail = np.minimum(q, 1.0 - q)
