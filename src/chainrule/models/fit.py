@@ -163,7 +163,7 @@ def finish(
     rows = first.validation or first.rows
     raw = [raw_outputs(t, rows.x) for t in trainings]
     output: Output = network.output.calibrated(
-        np.stack(raw).astype(np.float64).mean(axis=0),
+        np.stack(raw).astype(np.float64),
         rows.y.astype(np.float64),
         rows.w.astype(np.float64),
     )

@@ -165,7 +165,8 @@ class Output(ABC):
 
         Parameters
         ----------
-        raw : array of shape (n, n_raw)
+        raw : array of shape (n, n_raw) or (n_members, n, n_raw)
+            Of one network, or of each member of an ensemble, whose mixture is then to fit.
         y : array of shape (n, n_targets)
             In the units the network was trained in.
         weights : array of shape (n,), optional

@@ -12,6 +12,7 @@ from chainrule.outputs.base import Output, check_option, is_real, register
 from chainrule.outputs.normal import LOG_ROOT_TWO_PI, Normal
 from chainrule.outputs.positive import precision, raw_of_variance
 from chainrule.outputs.weighted import row_weights
+from chainrule.outputs.width import fit_width
 
 #: smallest constant variance, relative to the target's own
 VARIANCE_FLOOR = 1e-12
@@ -25,7 +26,8 @@ class Gaussian(Output):
     With ``variance="network"`` the raw outputs are the means, then one number s per target for the precision
     ``1/σ² = softplus(s) + 1e-6`` in units of the standardised target. With ``variance="constant"`` the mean alone
     depends on the input: training minimises half the squared error (the likelihood at variance 1, which is the
-    standardised target's own), and afterwards `calibrated` sets one variance per target from the residuals.
+    standardised target's own), and afterwards `calibrated` sets one variance per target from the residuals: the
+    likeliest, for an ensemble that of the members' mixture.
 
     Parameters
     ----------
@@ -86,8 +88,8 @@ class Gaussian(Output):
     def calibrated(self, raw: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Gaussian:
         if not self._constant:
             return self
-        error = np.asarray(y, np.float64) - np.asarray(raw, np.float64)
-        variance = np.maximum(row_weights(len(error), weights) @ np.square(error), VARIANCE_FLOOR)
+        error = np.asarray(y, np.float64) - np.asarray(raw, np.float64).reshape(-1, *np.shape(y))
+        variance = fit_width(np.square(error), weights, share=0.5, least=VARIANCE_FLOOR)
         return replace(self, fitted=tuple(float(v) for v in variance))
 
     def _variances(self, n_targets: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from chainrule.outputs.distribution import Distribution
 from chainrule.outputs.moments import root_mean_square, square
 from chainrule.outputs.positive import inverse_softplus, softplus
 from chainrule.outputs.weighted import row_weights, weighted_quantile
+from chainrule.outputs.width import fit_width
 
 #: smallest distance between neighbouring quantiles, in standard deviations of the target: a density stays finite
 GAP_FLOOR = 1e-6
@@ -113,10 +114,10 @@ class Quantile(Output):
     def calibrated(self, raw: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Quantile:
         if len(self.levels) > 1:
             return self
-        error = np.asarray(y, np.float64) - np.asarray(raw, np.float64)
+        error = np.asarray(y, np.float64) - np.asarray(raw, np.float64).reshape(-1, *np.shape(y))
         level = self.levels[0]
-        loss = row_weights(len(error), weights) @ np.maximum(level * error, (level - 1.0) * error)
-        return replace(self, fitted=tuple(float(v) for v in np.maximum(loss, GAP_FLOOR)))
+        width = fit_width(np.maximum(level * error, (level - 1.0) * error), weights, least=GAP_FLOOR)
+        return replace(self, fitted=tuple(float(v) for v in width))
 
     def _widths(self, n_targets: int) -> np.ndarray:
         if self.fitted and len(self.fitted) != n_targets:
