@@ -27,16 +27,19 @@ class NetworkOptions:
     hidden: Annotated[str, Parameter(help="Units of the hidden layers, such as 64,64; 'none' for a linear model.")] = (
         "64,64"
     )
-    activation: Annotated[str, Parameter(help="Unit of the hidden layers: relu, tanh, sigmoid, gelu, silu, …")] = "relu"
+    activation: Annotated[str, Parameter(help="Unit of the hidden layers: silu, relu, tanh, sigmoid, gelu, …")] = "silu"
     optimizer: Annotated[str, Parameter(help="adam, adamw, sgd, rmsprop, gd or lbfgs.")] = "adam"
     learning_rate: Annotated[float | None, Parameter(help="Step size; the optimizer's own by default.")] = None
     batch_size: Annotated[int | None, Parameter(help="Rows per step; from the number of rows by default.")] = None
-    epochs: Annotated[int, Parameter(help="At most so many passes over the rows.")] = 200
+    epochs: Annotated[int, Parameter(help="At most so many passes over the rows.")] = 600
     patience: Annotated[int, Parameter(help="Stop after so many epochs without progress.")] = 20
     l1: Annotated[float, Parameter(help="Strength of the L1 penalty.")] = 0.0
     l2: Annotated[float, Parameter(help="Strength of the L2 penalty.")] = 1e-4
     group_l1: Annotated[float, Parameter(help="Strength of the penalty that drops whole input columns.")] = 0.0
-    members: Annotated[int, Parameter(help="Networks in the ensemble.")] = 1
+    embedding: Annotated[
+        Literal["auto", "none", "piecewise"], Parameter(help="Whether numbers also enter as piecewise linear values.")
+    ] = "auto"
+    members: Annotated[int, Parameter(help="Networks in the ensemble.")] = 5
     starts: Annotated[int, Parameter(help="Trainings per network, from different starts; the best is kept.")] = 1
     seed: Annotated[int, Parameter(help="Decides splits, starts and order: same seed, same bits.")] = 0
 
@@ -126,7 +129,8 @@ def fit_options(network: NetworkOptions) -> FitOptions:
     sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
     if not all(s.strip().isdigit() for s in sizes):
         raise OptionError(f"--hidden takes numbers of units such as 64,64, or none; got {network.hidden!r}")
-    optimizer = optimizer_of_name(network.optimizer, network.learning_rate)
+    usual = network.optimizer == "adam" and network.learning_rate is None
+    optimizer = None if usual else optimizer_of_name(network.optimizer, network.learning_rate)
     return FitOptions(
         layers=hidden_layers([int(s) for s in sizes], network.activation),
         optimizer=optimizer,
@@ -136,6 +140,7 @@ def fit_options(network: NetworkOptions) -> FitOptions:
         l1=network.l1,
         l2=network.l2,
         group_l1=network.group_l1,
+        embedding=network.embedding,
         n_members=network.members,
         n_starts=network.starts,
         seed=network.seed,

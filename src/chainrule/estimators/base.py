@@ -18,7 +18,7 @@ from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_o
 from chainrule.learn.own_loss import check_reads_all
 from chainrule.learn.rows import Rows, moderate
 from chainrule.learn.training import Training
-from chainrule.models.fit import FitOptions, auto_batch_size, finish, fit_network, resolve, seed_of, split_rows
+from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_network, hold_out, resolve, seed_of
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import merge_equal_rows
@@ -91,36 +91,39 @@ class FeedForwardEstimator(BaseEstimator):
         codes = self._encode_target(y) if warm else self._read_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
         seed = self._seed()
-        train_rows, held_rows = self._hold_out(codes, weights, seed, X_val is not None)
+        if not (weights > 0).all():
+            present = np.flatnonzero(weights > 0)
+            table, codes, weights = _take(table, present), codes[present], weights[present]
         output = self._choose_output(codes)
         if warm:
             self._check_same(output)
             inputs, target = self.model_.inputs, self.model_.target
         else:
-            inputs = self._fit_inputs(_take(table, train_rows), weights[train_rows])
-            target = self._make_target(output, codes[train_rows], weights[train_rows])
-        rows = self._rows(inputs, target, _take(table, train_rows), codes[train_rows], weights[train_rows])
-        validation = None
+            inputs = self._fit_inputs(table, weights)
+            target = self._make_target(output, codes, weights)
+        rows = self._rows(inputs, target, table, codes, weights)
+        parts: list[Part]
         if X_val is not None:
             held = self._read_inputs(X_val, y_val, reset=False)
             held_codes = self._encode_target(y_val)
             if held_codes.shape[1] != codes.shape[1]:
                 raise OptionError(f"y_val has {held_codes.shape[1]} target columns, y has {codes.shape[1]}")
-            validation = self._rows(inputs, target, held, held_codes, self._weights(held, held_codes, None))
-        elif len(held_rows):
-            validation = self._rows(inputs, target, _take(table, held_rows), codes[held_rows], weights[held_rows])
+            parts = [(rows, self._rows(inputs, target, held, held_codes, self._weights(held, held_codes, None)))]
+        else:
+            parts = self._parts(rows, codes, seed)
         options = self._options(seed, inputs, self._shift(output, target))
         if warm:
-            self._continue(rows, validation, options)
+            self._continue(parts, options)
         else:
             self._check_loss(output, rows)
-            self.trainings_ = fit_network(Network(self._layers(), output), rows, validation, options, self._report())
+            self.trainings_ = fit_network(Network(self._layers(), output), parts, options, self._report())
         self._finish(inputs, target)
         return self
 
-    def _continue(self, rows: Rows, validation: Rows | None, options: FitOptions) -> None:
+    def _continue(self, parts: list[Part], options: FitOptions) -> None:
         """Go on training from where the last fit stopped, the optimiser's state kept."""
-        for training in self.trainings_:
+        for k, training in enumerate(self.trainings_):
+            rows, validation = parts[k % len(parts)]
             training.resume(rows, validation, replace(resolve(options, len(rows)), seed=training.options.seed))
             training.run(on_epoch=self._report())
 
@@ -254,22 +257,21 @@ class FeedForwardEstimator(BaseEstimator):
             raise ValueError("sample_weight is zero for every row; there is nothing to learn from")
         return moderate(weights)
 
-    def _hold_out(self, codes: np.ndarray, weights: np.ndarray, seed: int, own: bool) -> tuple[Any, Any]:
-        """Row numbers to train on, and to validate with."""
-        present = np.flatnonzero(weights > 0)
-        fraction = None if own else self._validation_share(len(present))
-        if fraction is None:
-            return present, present[:0]
-        kept, held = split_rows(len(present), fraction, seed, self._strata(codes[present]))
-        if not len(held):
+    def _parts(self, rows: Rows, codes: np.ndarray, seed: int) -> list[Part]:
+        """Rows to train on and to validate with, for each member."""
+        share = self._validation_share(len(rows))
+        if share is None:
+            return [(rows, None)]
+        splits = hold_out(len(rows), share, seed, int(self._setting("n_members")), self._strata(codes))
+        if not len(splits[0][1]):
             raise OptionError(
                 f"early_stopping=True holds out validation_fraction={self._setting('validation_fraction')} of "
-                f"{len(present)} rows, which is none; give a larger fraction, X_val and y_val, or early_stopping=False"
+                f"{len(rows)} rows, which is none; give a larger fraction, X_val and y_val, or early_stopping=False"
             )
-        return present[kept], present[held]
+        return [(rows.take(kept), rows.take(held)) for kept, held in splits]
 
-    #: from so many rows on "auto" holds some out; with fewer they are worth more in training
-    _enough_to_hold_out = 100
+    #: from so many rows on "auto" holds some out: each member others, so that none is lost
+    _enough_to_hold_out = 10
 
     def _validation_share(self, n: int) -> float | None:
         share, wanted = float(self._setting("validation_fraction")), self._setting("early_stopping")
@@ -306,6 +308,7 @@ class FeedForwardEstimator(BaseEstimator):
             l2=float(self._setting("l2")),
             group_l1=float(self._setting("group_l1")),
             groups=inputs.groups,
+            embedding="none" if self._setting("network") is not None else str(self._setting("embedding")),
             n_members=int(self._setting("n_members")),
             n_starts=int(self._setting("n_starts")),
             seed=seed,

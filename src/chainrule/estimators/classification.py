@@ -23,8 +23,6 @@ from chainrule.tables import TargetEncoder
 class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
     """Base of the classifiers."""
 
-    _enough_to_hold_out = 500
-
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class, in the order of ``classes_``.
 

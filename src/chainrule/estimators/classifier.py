@@ -38,7 +38,7 @@ class FeedForwardClassifier(ClassificationEstimator):
     def __init__(
         self,
         hidden_layer_sizes: Any = (64, 64),
-        activation: Any = "relu",
+        activation: Any = "silu",
         *,
         output: Any = "auto",
         network: Any = None,
@@ -46,15 +46,16 @@ class FeedForwardClassifier(ClassificationEstimator):
         l2: float = 1e-4,
         group_l1: float = 0.0,
         optimizer: Any = "adam",
-        learning_rate_init: float = 1e-3,
+        learning_rate_init: float = 3e-3,
         batch_size: Any = "auto",
-        max_iter: int = 200,
+        max_iter: int = 600,
         tol: float = 1e-4,
         n_iter_no_change: int = 20,
         early_stopping: Any = "auto",
         validation_fraction: float = 0.1,
         class_weight: Any = None,
-        n_members: int = 1,
+        embedding: str = "auto",
+        n_members: int = 5,
         n_starts: int = 1,
         n_jobs: int | None = None,
         shuffle: bool = True,
@@ -80,6 +81,7 @@ class FeedForwardClassifier(ClassificationEstimator):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.class_weight = class_weight
+        self.embedding = embedding
         self.n_members = n_members
         self.n_starts = n_starts
         self.n_jobs = n_jobs

@@ -42,6 +42,7 @@ _FIXED: dict[str, Any] = {
     "network": None,
     "output": "auto",
     "group_l1": 0.0,
+    "embedding": "none",
     "n_members": 1,
     "n_starts": 1,
     "n_jobs": None,

@@ -47,6 +47,10 @@ class Rows:
             w = w / w.mean()
         return cls(x, y, np.ascontiguousarray(w, dtype))
 
+    def take(self, places: np.ndarray) -> Rows:
+        """Some of the rows, their weights scaled to mean 1 again."""
+        return Rows.of(self.x[places], self.y[places], self.w[places], self.x.dtype)
+
     def __len__(self) -> int:
         return len(self.x)
 

@@ -188,7 +188,8 @@ class Training:
 
     @property
     def _evaluation_step(self) -> TrainingStep:
-        o, rows = self.options, min(EVALUATION_ROWS, len(self.validation or self.rows))
+        o = self.options
+        rows = min(EVALUATION_ROWS, 1 << (len(self.validation or self.rows) - 1).bit_length())  # few sizes, little code
         return _made(evaluation_step, self.network, o.loss)(
             self.network, self.n_inputs, self.n_targets, rows, dtype=o.dtype, loss=o.loss
         )

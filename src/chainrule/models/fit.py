@@ -13,12 +13,19 @@ from chainrule import __version__
 from chainrule.errors import OptionError
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.penalties import L1, L2, GroupL1
-from chainrule.learn.training import Curves, Options, Rows, Training, diagnose, train
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Curves, Options, Training, diagnose, train
 from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
-from chainrule.networks import Network
+from chainrule.networks import Network, PiecewiseLinear
 from chainrule.outputs import Output
 from chainrule.tables import TargetEncoder
+
+#: rows a member is trained on, and rows that decide when it stops
+Part = tuple[Rows, Rows | None]
+#: members after which it is settled whether an embedding helps
+TRIALS = 3
+EMBEDDINGS = ("auto", "none", "piecewise")
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,10 @@ class FitOptions:
         training stops.
     l1, l2, group_l1 : float
         Penalties, see `Options`.
+    embedding : {"auto", "none", "piecewise"}
+        Whether a `PiecewiseLinear` comes before the layers. "auto": if that gives the smaller validation loss.
     n_members : int
-        Networks in the ensemble, each from its own initial values and order of rows.
+        Networks in the ensemble, each from its own initial values and order of rows, and with its own validation rows.
     n_starts : int
         Trainings per member, from different initial values; the best is kept.
     seed : int
@@ -51,7 +60,7 @@ class FitOptions:
     layers: tuple[Any, ...] = (64, 64)
     optimizer: Optimizer | None = None
     batch_size: int | None = None
-    max_epochs: int = 200
+    max_epochs: int = 600
     tol: float = 1e-4
     patience: int = 20
     reductions: int = 2
@@ -60,7 +69,8 @@ class FitOptions:
     group_l1: float = 0.0
     groups: tuple[int, ...] | None = None
     penalise_biases: bool = False
-    n_members: int = 1
+    embedding: str = "auto"
+    n_members: int = 5
     n_starts: int = 1
     seed: int = 0
     shuffle: bool = True
@@ -81,6 +91,8 @@ class FitOptions:
                 raise OptionError(f"{name} must be a number >= 0, got {getattr(self, name)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, got {self.batch_size}")
+        if self.embedding not in EMBEDDINGS:
+            raise OptionError(f"embedding must be one of {', '.join(EMBEDDINGS)}, got {self.embedding!r}")
 
 
 def auto_batch_size(n_rows: int) -> int:
@@ -90,38 +102,72 @@ def auto_batch_size(n_rows: int) -> int:
 
 def fit_network(
     network: Network,
-    rows: Rows,
-    validation: Rows | None,
+    parts: Sequence[Part],
     options: FitOptions,
     on_epoch: Callable[[Training], bool | None] | None = None,
 ) -> list[Training]:
     """Train every member, each the best of its starts.
+
+    Where the embedding is left open the first members are trained with and without, and the others like the better.
+
+    Parameters
+    ----------
+    parts : sequence of (Rows, Rows or None)
+        Rows to train on and to validate with, of the first member, the second, …; from the beginning again where there
+        are more members.
 
     Returns
     -------
     list of Training
         One per member.
     """
-    base, n_starts = resolve(options, len(rows)), options.n_starts
-    seeds = [seed_of(options.seed, member, start) for member in range(options.n_members) for start in range(n_starts)]
-    workers = min(options.threads or 1, len(seeds))
-    if options.threads is not None:
-        base = replace(base, threads=max(1, options.threads // workers))
 
-    def one(seed: int) -> Training:
-        return train(network, rows, replace(base, seed=seed), validation, on_epoch)
+    def train_all(networks: Sequence[Network], members: range) -> list[list[Training]]:
+        """The best of the starts of each network's members."""
+        jobs = [(net, k, start) for net in networks for k in members for start in range(options.n_starts)]
+        workers = min(options.threads or 1, max(len(jobs), 1))
 
-    if workers == 1:
-        tries = [one(seed) for seed in seeds]
-    else:
-        with ThreadPoolExecutor(workers, "chainrule training") as pool:
-            tries = list(pool.map(one, seeds))
-    return [min(tries[k : k + n_starts], key=lambda t: t.best_loss) for k in range(0, len(tries), n_starts)]
+        def one(job: tuple[Network, int, int]) -> Training:
+            net, k, start = job
+            rows, validation = parts[k % len(parts)]
+            base = resolve(options, len(rows))
+            if options.threads is not None:
+                base = replace(base, threads=max(1, options.threads // workers))
+            return train(net, rows, replace(base, seed=seed_of(options.seed, k, start)), validation, on_epoch)
+
+        if workers == 1:
+            tries = [one(job) for job in jobs]
+        else:
+            with ThreadPoolExecutor(workers, "chainrule training") as pool:
+                tries = list(pool.map(one, jobs))
+        n = options.n_starts
+        best = [min(tries[k : k + n], key=lambda t: t.best_loss) for k in range(0, len(tries), n)]
+        return [best[k * len(members) : (k + 1) * len(members)] for k in range(len(networks))]
+
+    candidates = _candidates(network, parts, options)
+    first = range(min(TRIALS, options.n_members) if len(candidates) > 1 else options.n_members)
+    members = min(train_all(candidates, first), key=lambda trained: sum(t.best_loss for t in trained))
+    return members + train_all([members[0].network], range(len(first), options.n_members))[0]
+
+
+def _candidates(network: Network, parts: Sequence[Part], options: FitOptions) -> list[Network]:
+    """The networks to choose from: without and with an embedding."""
+    # a penalty that picks inputs is about the inputs as they are, and a linear model is to be linear
+    plain = not network.layers or options.l1 > 0 or options.group_l1 > 0
+    if plain or options.embedding == "none":
+        return [network]
+    rows = parts[0][0]
+    embedding = PiecewiseLinear.fit(rows.x, rows.w)
+    embedded = Network((embedding, *network.layers), network.output)
+    if options.embedding == "piecewise":
+        return [embedded]
+    blind = any(validation is None for _, validation in parts)
+    return [network] if blind or not embedding.columns else [network, embedded]
 
 
 def resolve(options: FitOptions, n_rows: int) -> Options:
     """Fill in what was left open."""
-    optimizer = options.optimizer or Adam(lr=1e-3)
+    optimizer = options.optimizer or Adam(lr=3e-3)
     return Options(
         optimizer=optimizer,
         batch_size=n_rows if isinstance(optimizer, LBFGS) else options.batch_size or auto_batch_size(n_rows),
@@ -160,12 +206,15 @@ def finish(
 ) -> Model:
     """Put trained members together as a model; constants of the output, such as one variance, from residuals."""
     first = trainings[0]
-    rows = first.validation or first.rows
-    raw = [raw_outputs(t, rows.x) for t in trainings]
+    judged = [t.validation or t.rows for t in trainings]
+    if len({id(rows) for rows in judged}) == 1:
+        raw, judged = np.stack([raw_outputs(t, judged[0].x) for t in trainings]), judged[:1]
+    else:  # each member on the rows it has not seen
+        raw = np.concatenate([raw_outputs(t, rows.x) for t, rows in zip(trainings, judged, strict=True)])[None]
     output: Output = network.output.calibrated(
-        np.stack(raw).astype(np.float64),
-        rows.y.astype(np.float64),
-        rows.w.astype(np.float64),
+        raw.astype(np.float64),
+        np.concatenate([rows.y for rows in judged]).astype(np.float64),
+        np.concatenate([rows.w for rows in judged]).astype(np.float64),
     )
     members = tuple(Member(t.theta.copy(), {k: v.copy() for k, v in t.buffers.items()}) for t in trainings)
     story = {
@@ -220,9 +269,53 @@ def split_rows(n_rows: int, fraction: float, seed: int, strata: np.ndarray | Non
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def hold_out(
+    n_rows: int, fraction: float, seed: int, n_members: int, strata: np.ndarray | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split row numbers into (kept, held out), once for each member of an ensemble.
+
+    The held-out rows of two members are disjoint as long as there are any left, so that together the members learn
+    from all rows. Classes have the same shares on both sides; one of a single row is never held out.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of the rows to hold out, in [0, 1); 0: none.
+    strata : integer array, optional
+        Class of each row.
+    """
+    if not 0.0 <= fraction < 1.0:
+        raise OptionError(f"a held-out fraction must lie in [0, 1), got {fraction}")
+    every = np.arange(n_rows)
+    n_folds = max(2, round(1 / fraction)) if fraction else 0
+    if n_folds < 2 or n_rows < 2:
+        return [(every, every[:0])]
+    if fraction > 0.5:  # most rows held out: no two such parts are disjoint
+        return [split_rows(n_rows, fraction, seed, strata)]
+    order = np.random.default_rng([seed, 0x5117]).permutation(n_rows)
+    fold = np.empty(n_rows, np.int64)
+    if strata is not None:
+        order = order[np.argsort(strata[order], kind="stable")]
+        _, place, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    fold[order] = every % n_folds
+    if strata is not None:
+        fold[counts[place] == 1] = -1
+    return [(every[fold != k], every[fold == k]) for k in range(min(n_members, n_folds))]
+
+
 def curves_of(trainings: Sequence[Training]) -> Curves:
     """Curves of the first member."""
     return trainings[0].curves
 
 
-__all__ = ["FitOptions", "auto_batch_size", "diagnose", "finish", "fit_network", "raw_outputs", "split_rows"]
+__all__ = [
+    "FitOptions",
+    "Part",
+    "auto_batch_size",
+    "diagnose",
+    "finish",
+    "fit_network",
+    "hold_out",
+    "raw_outputs",
+    "split_rows",
+]

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.errors import OptionError, TableError
 from chainrule.learn.optimizers import LBFGS
 from chainrule.learn.training import Rows, Training
-from chainrule.models.fit import FitOptions, finish, fit_network, split_rows
+from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.scores import scores
@@ -211,12 +211,19 @@ def fit_table(
     present = np.flatnonzero(weights > 0)
     strata = everything[:, 0] if schema.task != "numeric" and len(schema.targets) == 1 else None
     rest, test = _part(present, table.test_fraction, options.seed, strata)
-    train, held = _part(rest, table.validation_fraction if validation is None else 0.0, options.seed + 1, strata)
+    splits = hold_out(
+        len(rest),
+        table.validation_fraction if validation is None else 0.0,
+        options.seed + 1,
+        options.n_members,
+        None if strata is None else strata[rest],
+    )
+    train, held = splits[0]
     if len(train) < 2:
         raise TableError(f"only {len(train)} rows are left to train on; use more rows, or a smaller --test-fraction")
 
-    inputs = Inputs(fit_encoder(schema, frame[train], weights[train]), named=True)
-    target = fit_target_encoder(schema, frame[train], weights[train], source)
+    inputs = Inputs(fit_encoder(schema, frame[rest], weights[rest]), named=True)
+    target = fit_target_encoder(schema, frame[rest], weights[rest], source)
     if not output.scales_target:
         target = _unscaled(target)
 
@@ -225,26 +232,29 @@ def fit_table(
         with np.errstate(all="ignore"):
             return Rows.of(inputs.encode([inputs.encoder.to_matrix(part, source)]), y, w, options.dtype)
 
-    training_rows = rows(frame[train], weights[train], source)
+    known = rows(frame[rest], weights[rest], source)
+    parts: list[Part]
     if validation is not None:
-        watched: Rows | None = rows(
-            validation, row_weights(validation, table.weight, validation_source), validation_source
-        )
+        parts = [(known, rows(validation, row_weights(validation, table.weight, validation_source), validation_source))]
+    elif not len(held):
+        parts = [(known, None)]
     else:
-        watched = rows(frame[held], weights[held], source) if len(held) else None
+        parts = [(known.take(kept), known.take(out)) for kept, out in splits]
     network = Network(hidden_layers(options.layers), output)
     shift = log_scale(target) if output.scales_target and output.likelihood and options.loss is None else 0.0
     options = replace(options, groups=inputs.groups, shift=shift)
-    trainings = fit_network(network, training_rows, watched, options, on_epoch)
-    counts = {"training": len(train), "validation": len(watched) if watched else 0, "test": len(test)}
+    trainings = fit_network(network, parts, options, on_epoch)
+    network = trainings[0].network
+    watched = parts[0][1]
+    counts = {"training": len(parts[0][0]), "validation": len(watched) if watched else 0, "test": len(test)}
     model = finish(network, inputs, target, trainings, {**(facts or {}), "rows": counts})
 
-    which, part = ("test", test) if len(test) else ("validation", held) if len(held) else ("training", train)
+    which, part = ("test", test) if len(test) else ("validation", rest[held]) if len(held) else ("training", rest)
     y = target.to_array(frame[part], source)
     w = weights[part]
     predicted = {"network": model.predict(frame[part])}
     if table.baselines:
-        predicted |= dict(baselines(network, inputs, target, training_rows, options, frame[part]))
+        predicted |= dict(baselines(network, inputs, target, known, options, frame[part]))
     scored = {
         label: values for name, d in predicted.items() for label, values in _scored(name, d, target, y, w).items()
     }
@@ -296,6 +306,7 @@ def baselines(
     linear = Network((), plain)
     simple = FitOptions(
         layers=(),
+        n_members=1,
         optimizer=LBFGS(),
         max_epochs=300,
         tol=1e-5,
@@ -305,7 +316,7 @@ def baselines(
         loss=options.loss,
     )
     wide = Rows.of(rows.x, rows.y, rows.w, "float64")
-    fitted = finish(linear, inputs, target, fit_network(linear, wide, None, simple), {})
+    fitted = finish(linear, inputs, target, fit_network(linear, [(wide, None)], simple), {})
     return [(_constant_name(target), constant), ("linear model", fitted.predict(part))]
 
 

@@ -1,0 +1,59 @@
+"""Members of an ensemble: which rows each holds out, and whether an embedding is taken."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.models.fit import hold_out
+from chainrule.networks import PiecewiseLinear
+
+
+@given(st.integers(2, 200), st.sampled_from([0.05, 0.1, 0.2, 0.25, 0.5]), st.integers(1, 12))
+def test_members_hold_out_disjoint_rows(n, fraction, members):
+    splits = hold_out(n, fraction, 0, members)
+    assert len(splits) == min(members, round(1 / fraction))
+    held = np.concatenate([h for _, h in splits])
+    assert len(held) == len(set(held))
+    for kept, out in splits:
+        assert sorted([*kept, *out]) == list(range(n))
+        assert abs(len(out) - fraction * n) <= 1
+    if len(splits) == round(1 / fraction):
+        assert len(held) == n
+
+
+def test_classes_keep_their_shares_and_lone_rows_are_trained_on():
+    strata = np.repeat([0, 1, 2], [80, 20, 1])
+    for kept, out in hold_out(101, 0.2, 3, 5, strata):
+        assert np.bincount(strata[out]).tolist() == [16, 4]
+        assert 100 in kept
+
+
+def test_no_fraction_holds_out_nothing():
+    ((kept, out),) = hold_out(7, 0.0, 0, 5)
+    assert len(kept) == 7
+    assert len(out) == 0
+    ((kept, out),) = hold_out(10, 0.7, 0, 5)
+    assert len(out) == 7
+    with pytest.raises(cr.OptionError, match=r"must lie in \[0, 1\)"):
+        hold_out(10, 1.0, 0, 5)
+
+
+def embedded(model):
+    return isinstance(model.model_.network.layers[0], PiecewiseLinear)
+
+
+def test_an_embedding_is_taken_where_it_helps():
+    rng = np.random.default_rng(0)
+    x, z = rng.uniform(size=(600, 2)), rng.uniform(size=(600, 6))
+    noise = 0.1 * rng.normal(size=600)
+    jumps = np.where(np.floor(10 * x[:, 0]) % 2 == 0, 1.0, -1.0) + noise
+    smooth = np.sin(z.sum(axis=1)) + noise
+    options = {"hidden_layer_sizes": (16,), "max_iter": 60, "random_state": 0}
+    assert embedded(cr.FeedForwardRegressor(**options).fit(x, jumps))
+    assert not embedded(cr.FeedForwardRegressor(**options).fit(z, smooth))
+    assert not embedded(cr.FeedForwardRegressor(embedding="none", **options).fit(x, jumps))
+    assert not embedded(cr.FeedForwardRegressor(group_l1=1e-3, **options).fit(x, jumps))
+    with pytest.raises(cr.OptionError, match="embedding must be one of auto, none, piecewise"):
+        cr.FeedForwardRegressor(embedding="periodic").fit(x, jumps)
