@@ -18,7 +18,7 @@ _HOME = {
     **dict.fromkeys(("minimize", "Result"), "learn.minimize"),
     "compile": "native.function",
     # networks
-    **dict.fromkeys(("Network", "Dense", "Maxout", "Dropout", "BatchNorm"), "networks"),
+    **dict.fromkeys(("Network", "Dense", "Maxout", "Dropout", "BatchNorm", "PiecewiseLinear"), "networks"),
     **dict.fromkeys(
         ("Bernoulli", "Categorical", "Gaussian", "GaussianMixture", "Poisson", "Laplace", "StudentT", "Quantile"),
         "outputs",

@@ -14,7 +14,17 @@ PENGUINS = str(Path(chainrule.__file__).parent / "data" / "penguins.csv")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("check") / "mass.chainrule"
-    options = ["--target", "body_mass_g", "--drop-missing-target", "--hidden", "4", "--epochs", "2"]
+    options = [
+        "--target",
+        "body_mass_g",
+        "--drop-missing-target",
+        "--hidden",
+        "4",
+        "--epochs",
+        "2",
+        "--embedding",
+        "none",
+    ]
     assert run(["fit", PENGUINS, *options, "--model", str(path)]) == 0
     return str(path)
 

@@ -1,4 +1,4 @@
-"""Piecewise linear values of columns: quantiles as knots, any piecewise linear function within reach, files, weights."""
+"""Piecewise linear values of columns: knots at quantiles, any piecewise linear function, weights, files."""
 
 import numpy as np
 import pytest

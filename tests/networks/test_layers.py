@@ -13,6 +13,7 @@ EXAMPLES = {
     "maxout": cr.Maxout(3, pieces=4),
     "dropout": cr.Dropout(0.3),
     "batch_norm": cr.BatchNorm(momentum=0.2),
+    "piecewise_linear": cr.PiecewiseLinear((0, 3, 3), (-1.0, 0.0, 0.5), (2.0, 0.5, 1.0)),
 }
 
 

@@ -17,10 +17,10 @@ MAX_WIDTH = 1024
 
 @dataclass(frozen=True)
 class PiecewiseLinear(Layer):
-    """The inputs, and where each of some columns lies among intervals of it (Gorishniy, Rubachev & Babenko 2022, §3.1).
+    """The inputs, and where each of some columns lies among intervals of it (Gorishniy et al. 2022, section 3.1).
 
-    An interval [l, l + w) of a column x gives ``clip((x - l) / w, 0, 1) - 1/2``: constant below and above it, a straight
-    line inside. So an affine function of them is any continuous piecewise linear function of the column. Nothing here
+    An interval [l, l + w) of a column x gives ``clip((x - l) / w, 0, 1) - 1/2``: constant below and above it, straight
+    inside. So an affine function of them is any continuous piecewise linear function of the column. Nothing here
     is trained; `fit` takes the intervals from the column's quantiles.
 
     Parameters
