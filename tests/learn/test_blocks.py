@@ -78,7 +78,7 @@ def test_a_row_is_predicted_alike_in_any_company(name, executor):
 
 
 def test_models_of_one_architecture_share_their_code():
-    first, second = (cr.FeedForwardRegressor((5,), max_iter=1, random_state=k) for k in range(2))
+    first, second = (cr.FeedForwardRegressor((5,), embedding="none", max_iter=1, random_state=k) for k in range(2))
     x = np.random.default_rng(0).normal(size=(30, 3))
     first.fit(x, x[:, 0])
     second.fit(10 * x + 3, x[:, 1])
