@@ -47,7 +47,8 @@ def put_together(path, description, tensors):
 def original(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "m.chainrule"
     network = cr.Network([cr.Dense(4, "tanh"), cr.BatchNorm()], output=cr.Gaussian())
-    cr.FeedForwardRegressor(network=network, max_iter=2, random_state=0, early_stopping=False).fit(X, Y).save(path)
+    options = {"max_iter": 2, "n_members": 1, "random_state": 0, "early_stopping": False}
+    cr.FeedForwardRegressor(network=network, **options).fit(X, Y).save(path)
     return path
 
 
