@@ -126,7 +126,8 @@ def test_a_loss_must_train_all_that_the_output_predicts(output):
 
 @pytest.mark.parametrize("output", ["auto", cr.Gaussian(variance="constant")])
 def test_the_width_is_then_that_of_the_residuals(output):
-    model = cr.FeedForwardRegressor(loss=absolute, output=output, max_iter=100, early_stopping=False, random_state=0)
+    options = {"max_iter": 100, "n_members": 1, "early_stopping": False, "random_state": 0}
+    model = cr.FeedForwardRegressor(loss=absolute, output=output, **options)
     residual = y - model.fit(X, y).predict(X)
     np.testing.assert_allclose(model.predict_dist(X).std(), np.sqrt(np.mean(residual**2)), rtol=1e-4)
 

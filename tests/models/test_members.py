@@ -10,7 +10,7 @@ from chainrule.models.fit import hold_out
 from chainrule.networks import PiecewiseLinear
 
 
-@given(st.integers(2, 200), st.sampled_from([0.05, 0.1, 0.2, 0.25, 0.5]), st.integers(1, 12))
+@given(st.integers(20, 200), st.sampled_from([0.05, 0.1, 0.2, 0.25, 0.5]), st.integers(1, 12))
 def test_members_hold_out_disjoint_rows(n, fraction, members):
     splits = hold_out(n, fraction, 0, members)
     assert len(splits) == min(members, round(1 / fraction))

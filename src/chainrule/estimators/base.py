@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import merge_equal_rows
 from chainrule.models.table import is_table, output_of_name, table_inputs
-from chainrule.networks import Network, hidden_layers
+from chainrule.networks import Layer, Network, PiecewiseLinear, hidden_layers
 from chainrule.outputs import Distribution, Output
 from chainrule.tables import TargetEncoder
 
@@ -148,7 +148,7 @@ class FeedForwardEstimator(BaseEstimator):
         layers = "network" if self._setting("network") is not None else "hidden_layer_sizes (with activation)"
         own = {False: "none", True: "one of your own"}
         for name, before, now in (
-            (layers, list(first.network.layers), list(self._layers())),
+            (layers, _without_embedding(first.network.layers), _without_embedding(self._layers())),
             ("output", first.network.output, output),
             ("n_members", len(self.trainings_), int(self._setting("n_members"))),
             ("dtype", began.dtype, str(self._setting("dtype"))),
@@ -407,6 +407,11 @@ def named_output(given: Any, default: Output) -> Output:
     if not isinstance(given, str):
         raise OptionError(f"output must be 'auto', a name or an Output such as cr.Gaussian(), got {given!r}")
     return default if given == "auto" else output_of_name(given)
+
+
+def _without_embedding(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers that were asked for, without what was found to help before them."""
+    return [layer for layer in layers if not isinstance(layer, PiecewiseLinear)]
 
 
 def _take(table: Any, rows: np.ndarray) -> Any:

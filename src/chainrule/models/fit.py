@@ -288,7 +288,7 @@ def hold_out(
         raise OptionError(f"a held-out fraction must lie in [0, 1), got {fraction}")
     every = np.arange(n_rows)
     n_folds = max(2, round(1 / fraction)) if fraction else 0
-    if n_folds < 2 or n_rows < 2:
+    if round(fraction * n_rows) < 1 or n_rows < 2:
         return [(every, every[:0])]
     if fraction > 0.5:  # most rows held out: no two such parts are disjoint
         return [split_rows(n_rows, fraction, seed, strata)]
@@ -300,7 +300,7 @@ def hold_out(
     fold[order] = every % n_folds
     if strata is not None:
         fold[counts[place] == 1] = -1
-    return [(every[fold != k], every[fold == k]) for k in range(min(n_members, n_folds))]
+    return [(every[fold != k], every[fold == k]) for k in range(min(n_members, n_folds, n_rows))]
 
 
 def curves_of(trainings: Sequence[Training]) -> Curves:
