@@ -227,7 +227,7 @@ def test_a_loaded_estimator_knows_how_it_was_trained(tmp_path, dtype):
         assert getattr(again, name) == getattr(model, name), name
     for name in ("stopped_because_", "diagnosis_", "n_outputs_", "n_layers_", "n_features_in_"):
         assert getattr(again, name) == getattr(model, name), name
-    assert (again.dtype, again.n_members, again.network) == (dtype, 1, model.model_.network)
+    assert (again.dtype, again.n_members, again.network) == (dtype, 5, model.model_.network)
     assert model.best_loss_ == min(model.validation_loss_curve_) == model.validation_loss_curve_[model.best_epoch_ - 1]
     again.save(tmp_path / "n.chainrule")
     assert (tmp_path / "n.chainrule").read_bytes() == (tmp_path / "m.chainrule").read_bytes()
