@@ -15,7 +15,7 @@ def simulated(n, members, t, noise, apart):
     return truth + apart * rng.normal(size=(members, n, t)), truth + noise * rng.normal(size=(n, t))
 
 
-# the residuals of the mean covered 0.925 and 0.958 at the last two; no width is right for members as far apart as the noise
+# the residuals of the mean covered 0.925 and 0.958 at the last two; no width suits members as far apart as noise
 @pytest.mark.parametrize(("apart", "within"), [(0.05, 0.012), (0.3, 0.012), (0.5, 0.012), (1.0, 0.04)])
 @pytest.mark.parametrize("t", [1, 2])
 def test_intervals_of_an_ensemble_cover(t, apart, within):

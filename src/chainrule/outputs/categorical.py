@@ -148,6 +148,13 @@ class CategoricalDistribution(Distribution):
     def pool(cls, members: Sequence[Self]) -> CategoricalDistribution:
         return CategoricalDistribution(logsumexp([m.log_probabilities for m in members], axis=0) - np.log(len(members)))
 
+    def _jump(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        y = np.asarray(y, np.float64)[..., None]
+        codes = np.arange(self.log_probabilities.shape[-1])
+        below = np.sum(np.where(codes < y, self.probabilities, 0.0), axis=-1)
+        above = np.sum(np.where(codes <= y, self.probabilities, 0.0), axis=-1)
+        return np.minimum(below, 1.0), np.minimum(above, 1.0)
+
     def _refuse(self, what: str) -> NoReturn:
         raise OptionError(f"classes have no order, so there is no {what}; use pmf, probabilities or mode")
 

@@ -115,6 +115,23 @@ class Distribution(ABC):
         """Probability of a value > ``y``."""
         return 1.0 - self.cdf(y)
 
+    def pit(self, y: Any, random_state: int | np.random.Generator | None = None) -> np.ndarray:
+        """Probability integral transform: uniform on [0, 1] if ``y`` was drawn from these distributions.
+
+        Of a continuous distribution it is the cdf; of a discrete one drawn evenly between the probabilities of less
+        than ``y`` and of no more (Czado, Gneiting & Held 2009), classes in the order of their codes.
+
+        Parameters
+        ----------
+        y : array that broadcasts against the batch
+        random_state : int or generator, optional
+            For discrete distributions.
+        """
+        below, above = self._jump(y)
+        if not self.discrete:
+            return above
+        return above - np.random.default_rng(random_state).random(above.shape) * (above - below)
+
     def log_score(self, y: Any) -> np.ndarray:
         """Logarithm of the *joint* density of all targets of a row, shape (n,); higher is better.
 
@@ -244,6 +261,11 @@ class Distribution(ABC):
         """The flat batch, and for each element of an array of the given shape the place of its distribution in it."""
         places = np.arange(prod(self.shape)).reshape(self.shape)
         return self.ravel(), np.broadcast_to(places, shape).ravel()
+
+    def _jump(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Probability of less than ``y``, and of no more."""
+        above = self.cdf(y)
+        return (self.cdf(np.ceil(np.asarray(y, np.float64)) - 1.0) if self.discrete else above), above
 
     def _quantile(self, q: np.ndarray) -> np.ndarray:
         """Quantiles at levels inside (0, 1)."""
