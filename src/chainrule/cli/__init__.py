@@ -18,6 +18,7 @@ from chainrule.cli.check import check
 from chainrule.cli.demo import demo
 from chainrule.cli.explain import explain
 from chainrule.cli.fit import fit
+from chainrule.cli.play import play
 from chainrule.cli.predict import predict
 from chainrule.cli.score import score
 from chainrule.cli.summary import summary
@@ -30,7 +31,7 @@ app = App(
     help_format="plaintext",
     default_parameter=Parameter(negative=""),
 )
-COMMANDS = (fit, predict, score, check, explain, summary, demo, bench)
+COMMANDS = (fit, predict, score, check, explain, summary, demo, play, bench)
 for command in COMMANDS:
     app.command(command)
 
