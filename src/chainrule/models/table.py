@@ -139,6 +139,13 @@ class TableFit:
         Which rows those were.
     warning : str
         What the scores say against the network; may be empty.
+    frame : polars.DataFrame
+        The table's rows that have a target.
+    weights : array of shape (n_rows,)
+    known, judged : integer arrays
+        Rows of the frame that were learned from (those that decide when to stop among them), and that were scored.
+    predicted : dict
+        Distributions of the judged rows by model name.
     """
 
     schema: Schema
@@ -147,7 +154,12 @@ class TableFit:
     n_rows: dict[str, int]
     scored: dict[str, dict[str, float]]
     scored_on: str
-    warning: str = ""
+    warning: str
+    frame: pl.DataFrame
+    weights: np.ndarray
+    known: np.ndarray
+    judged: np.ndarray
+    predicted: Mapping[str, Distribution]
 
 
 def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
@@ -259,7 +271,7 @@ def fit_table(
         label: values for name, d in predicted.items() for label, values in _scored(name, d, target, y, w).items()
     }
     warning = _warning(scored, target)
-    return TableFit(schema, model, trainings, counts, scored, which, warning)
+    return TableFit(schema, model, trainings, counts, scored, which, warning, frame, weights, rest, part, predicted)
 
 
 def _scored(
