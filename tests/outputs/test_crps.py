@@ -1,0 +1,78 @@
+"""Closed forms of the CRPS against adaptive quadrature of its definition, and sums for whole numbers, to 1e-8."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from chainrule.outputs import CategoricalDistribution, mixture_of
+from outputs.output_cases import ORDERED, raw_of, target_of
+
+CUTS = [
+    1e-14,
+    1e-10,
+    1e-6,
+    1e-4,
+    1e-2,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    0.95,
+    0.99,
+    1 - 1e-4,
+    1 - 1e-6,
+]
+
+
+def by_definition(d, y):
+    """∫ (F(x) - 1{x >= y})² dx of one distribution."""
+    if d.discrete:
+        ends = np.unique(np.append(np.arange(-20.0, 2000.0), y))
+        f = d.cdf(ends[:-1, None])[:, 0]
+        return np.sum(np.diff(ends) * np.square(f - (ends[:-1] >= y)))
+    far = d.ppf(np.array([[1e-15], [1 - 1e-15]]))[:, 0]
+    cuts = np.sort(np.concatenate([far, d.ppf(np.array(CUTS)[:, None])[:, 0], [y, y - 1e-3, y + 1e-3]]))
+
+    def left(x):
+        return d.cdf(np.array([x]))[0] ** 2
+
+    def right(x):
+        return d.sf(np.array([x]))[0] ** 2
+
+    pieces = [
+        quad(left if b <= y else right, a, b, epsabs=1e-13, epsrel=1e-12)[0]
+        for a, b in itertools.pairwise(cuts)
+        if b > a
+    ]
+    return sum(pieces)
+
+
+@pytest.mark.parametrize(("output", "t"), [c for c in ORDERED if c.values[1] == 1])
+def test_closed_forms(output, t):
+    d = output.distribution(raw_of(output, 2, t, seed=5))
+    near = target_of(output, 2, t, seed=6)[:, 0]
+    for away in (0.0, 2.5, -4.0):
+        for k in range(2):
+            y = near[k] + away
+            assert d[[k]].crps(y)[0] == pytest.approx(by_definition(d[[k]], y), rel=1e-8, abs=1e-11)
+
+
+def test_of_an_ensemble_of_mixtures():
+    from chainrule.outputs import GaussianMixture
+
+    d = mixture_of([GaussianMixture(3).distribution(raw_of(GaussianMixture(3), 1, 1, seed=s)) for s in range(5)])
+    for y in (-2.0, 0.1, 5.0):
+        assert d.crps(y)[0] == pytest.approx(by_definition(d, y), rel=1e-8)
+
+
+def test_of_classes_it_is_half_the_brier_score():
+    d = CategoricalDistribution(np.log([[0.2, 0.3, 0.5]]))
+    assert d.crps(1.0)[0] == pytest.approx(0.5 * (0.04 + 0.49 + 0.25), rel=1e-14)
