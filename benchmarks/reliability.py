@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.reliability_checks import Check
 from benchmarks.reliability_files import model_files
+from benchmarks.reliability_mixtures import mixtures
 
 SECTIONS: dict[str, Callable[[int, int], Iterator[Check]]] = {
     "model-file mutations and truncations": model_files,
+    "mixture outputs on adversarial data": mixtures,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -335,6 +336,8 @@ class FeedForwardEstimator(BaseEstimator):
     def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
         first = self.trainings_[0]
         self.model_ = finish(first.network, inputs, target, self.trainings_, self._facts())
+        if self.model_.facts["spikes"]:
+            warnings.warn(self.model_.facts["spikes"], stacklevel=3)
         self._show()
 
     def _facts(self) -> dict[str, Any]:

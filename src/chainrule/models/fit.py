@@ -18,7 +18,8 @@ from chainrule.learn.training import Curves, Options, Training, diagnose, train
 from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
 from chainrule.networks import Network, PiecewiseLinear
-from chainrule.outputs import Output
+from chainrule.outputs import Output, mixture_of
+from chainrule.outputs.spikes import repeats, spikes
 from chainrule.tables import TargetEncoder
 
 #: rows a member is trained on, and rows that decide when it stops
@@ -227,8 +228,19 @@ def finish(
         "reason": first.reason,
         "training_loss": first.curves.training,
         "validation_loss": first.curves.validation,
+        "spikes": _spikes(output, trainings),
     }
     return Model(inputs, target, output, members, network.with_output(output), {**story, **facts})
+
+
+def _spikes(output: Output, trainings: Sequence[Training]) -> str:
+    """What is to be said of the likelihood on the first member's training rows, target by target."""
+    rows = trainings[0].rows
+    if output.kind != "numeric" or not output.likelihood or not any(repeats(column) for column in rows.y.T):
+        return ""
+    d = mixture_of([output.distribution(raw_outputs(t, rows.x)) for t in trainings])
+    targets = [d] if len(d.shape) == 1 else [d.target(k) for k in range(d.shape[1])]
+    return next(filter(None, (spikes(each, rows.y[:, k], rows.w) for k, each in enumerate(targets))), "")
 
 
 def raw_outputs(training: Training, x: np.ndarray) -> np.ndarray:

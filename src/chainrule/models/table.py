@@ -270,7 +270,7 @@ def fit_table(
     scored = {
         label: values for name, d in predicted.items() for label, values in _scored(name, d, target, y, w).items()
     }
-    warning = _warning(scored, target)
+    warning = _warning(scored, target) or model.facts["spikes"]
     return TableFit(schema, model, trainings, counts, scored, which, warning, frame, weights, rest, part, predicted)
 
 
