@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from chainrule.errors import OptionError
 from chainrule.outputs import (
@@ -98,6 +99,7 @@ def test_the_band_counts_rows_by_their_weights():
     some, half = pit_histogram(d, y, weights), pit_histogram(d[:200], y[:200])
     np.testing.assert_allclose(some.share, half.share)
     assert (some.low, some.high) == (half.low, half.high)
+    assert (half.low * 200, half.high * 200) == pytest.approx(stats.binom(200, 0.1).ppf([0.05, 0.95]))
     counts = pit_histogram(PoissonDistribution(np.zeros(400)), np.ones(400), random_state=1)
     assert counts.share[3:7].sum() > 0.8
 

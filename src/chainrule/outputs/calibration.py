@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import bdtr, log_softmax
 
 from chainrule.errors import OptionError
 from chainrule.outputs.bernoulli import BernoulliDistribution
@@ -162,8 +162,6 @@ def pit_histogram(
     OptionError
         If there are no bins or the probability is not inside (0, 1).
     """
-    from scipy.stats import binom
-
     if n_bins < 1 or not 0.0 < probability < 1.0:
         raise OptionError(f"pit_histogram needs bins and a probability in (0, 1), got {n_bins} and {probability}")
     u = distribution.pit(y, random_state)
@@ -172,7 +170,8 @@ def pit_histogram(
     share, _ = np.histogram(np.ravel(u), edges, weights=w)
     count = max(1, round(1.0 / float(np.sum(np.square(w)))))
     outside = 0.5 * (1.0 - probability)
-    low, high = (float(binom.ppf(q, count, 1.0 / n_bins)) / count for q in (outside, 1.0 - outside))
+    binomial = bdtr(np.arange(count + 1.0), count, 1.0 / n_bins)  # of the number of rows in one bin
+    low, high = (float(np.searchsorted(binomial, q)) / count for q in (outside, 1.0 - outside))
     return PitHistogram(edges, share, low, high)
 
 
