@@ -1,10 +1,13 @@
 """Scores against their definitions, and at every scale of the target."""
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.metrics import r2_score, root_mean_squared_error
 
+from chainrule.models.fit import FitOptions
 from chainrule.models.scores import MEANINGS, scores
+from chainrule.models.table import TableOptions, fit_table, read_schema
 from chainrule.outputs import GaussianMixture, Normal
 
 rng = np.random.default_rng(0)
@@ -44,3 +47,13 @@ def test_error_beyond_the_target_s_own_scale():
     assert far["R²"] == -np.inf
     assert far["RMSE"] == pytest.approx(1e300 / np.sqrt(2))
     assert np.isnan(scores(Normal(np.zeros(2), np.ones(2)), np.full((2, 1), 0.1), "numeric")["R²"])
+
+
+@pytest.mark.parametrize("output", ["gaussian", "mixture:2", "student_t"])
+def test_a_table_s_target_near_the_end_of_float64(output):
+    x = rng.normal(size=60)
+    y = 1e299 * (3.0 * x + rng.normal(size=60))
+    options = TableOptions(targets=("y",), output=output, baselines=False)
+    frame, schema = read_schema(pl.DataFrame({"x": x, "y": y}), options)
+    fitted = fit_table(frame, schema, options, FitOptions(layers=(8,), max_epochs=20))
+    assert np.isfinite(list(fitted.scored["network"].values())).all()

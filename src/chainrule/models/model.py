@@ -29,7 +29,7 @@ from chainrule.passes import optimize
 from chainrule.tables import TargetEncoder
 
 #: predictions beyond this, in the target's own units, are no numbers to work with
-LARGEST = 1e300
+LARGEST = 1e306
 
 
 @dataclass(frozen=True)
