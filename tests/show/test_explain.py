@@ -23,7 +23,7 @@ PENGUINS = Path(cr.__file__).parent / "data" / "penguins.csv"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("explain")
-    common = ["--drop-missing-target", "--epochs", "3", "--quiet"]
+    common = ["--drop-missing-target", "--epochs", "3", "--members", "1", "--embedding", "none", "--quiet"]
     for target, *more in (["body_mass_g"], ["species"], ["sex"], ["body_mass_g", "--output", "mixture:3"]):
         name = "mixture" if more else target
         arguments = ["fit", str(PENGUINS), "--target", target, "--hidden", "6", *more, *common]
@@ -105,7 +105,7 @@ def test_every_output_of_numbers(output: Any) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 2))
     y = np.round(np.exp(X[:, 0]) + 1.0)
-    fitted = cr.FeedForwardRegressor(3, output=output, max_iter=2, random_state=0).fit(X, y)
+    fitted = cr.FeedForwardRegressor(3, output=output, n_members=1, max_iter=2, random_state=0).fit(X, y)
     story = cr.draw(fitted, X[3], y[3]).story
     prediction = story.value(story.graph.node_names.index("prediction"))
     np.testing.assert_allclose(np.ravel(prediction), fitted.predict(X[3:4]), rtol=1e-5)
@@ -123,7 +123,7 @@ def test_several_targets_at_once() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30, 2))
     Y = np.c_[X[:, 0], 100.0 * X[:, 1]]
-    fitted = cr.FeedForwardRegressor(3, max_iter=2, random_state=0).fit(X, Y)
+    fitted = cr.FeedForwardRegressor(3, n_members=1, max_iter=2, random_state=0).fit(X, Y)
     story = cr.draw(fitted, X[3], Y[3]).story
     prediction = story.value(story.graph.node_names.index("prediction"))
     np.testing.assert_allclose(np.ravel(prediction), fitted.predict(X[3:4])[0], rtol=1e-5)
