@@ -305,7 +305,12 @@ def _constant_name(target: TargetEncoder) -> str:
 
 
 def baselines(
-    network: Network, inputs: Inputs, target: TargetEncoder, rows: Rows, options: FitOptions, part: pl.DataFrame
+    network: Network,
+    inputs: Inputs,
+    target: TargetEncoder,
+    rows: Rows,
+    options: FitOptions,
+    part: pl.DataFrame | np.ndarray,
 ) -> list[tuple[str, Distribution]]:
     """Predictions of the models anybody would try first: the target's marginal distribution, and a linear model."""
     y, w = rows.y.astype(np.float64), rows.w.astype(np.float64)
