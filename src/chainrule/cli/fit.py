@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -63,6 +65,9 @@ def fit(
     test_fraction: Annotated[float, Parameter(help="Share of the rows kept aside for the scores.")] = 0.2,
     validation_fraction: Annotated[float, Parameter(help="Share of the rest that decides when to stop.")] = 0.15,
     drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.")] = False,
+    report: Annotated[
+        Path | None, Parameter(help="Page to write: data, training, scores, calibration, what matters (.html).")
+    ] = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="Print nothing but errors.")] = False,
     network: NetworkOptions | None = None,
 ) -> None:
@@ -95,6 +100,9 @@ def fit(
     training = fit_options(network)
     check_writable(place)
     refuse_same_file(place, data, validation)
+    if report is not None:
+        check_report(report, place, data, validation)
+    began = time.perf_counter()
     frame, schema = read_schema(read_table(data, missing=missing or ()), options, data)
     rows = None if validation is None else read_table(validation, missing=missing or ())
     say = (lambda *lines: None) if quiet else (lambda *lines: print(*lines, sep="\n"))
@@ -117,7 +125,22 @@ def fit(
     finally:
         progress.close()
     fitted.model.save(place)
-    say(*result_lines(fitted, place, data, command))
+    pages = []
+    if report is not None:
+        from chainrule.show.report import write_report
+
+        pages = write_report(fitted, report, data, place, time.perf_counter() - began)
+    say(*result_lines(fitted, place, data, command, pages))
+
+
+def check_report(report: Path, *others: Path | None) -> None:
+    """Refuse, before anything is trained, a report that could not be written."""
+    from chainrule.exchange.modelfile import check_writable, refuse_same_file
+    from chainrule.show.style import require_matplotlib
+
+    require_matplotlib()
+    check_writable(report)
+    refuse_same_file(report, *others)
 
 
 def fit_options(network: NetworkOptions) -> FitOptions:
@@ -170,7 +193,7 @@ def repeat_command(argv: list[str], seed: int) -> str:
     return shlex.join(["chainrule", *arguments])
 
 
-def result_lines(fitted: TableFit, place: Path, data: Path, command: str) -> list[str]:
+def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages: Sequence[Path] = ()) -> list[str]:
     """What there is to say after a fit."""
     from chainrule.cli.terminal import score_lines
     from chainrule.learn.training import diagnose
@@ -189,6 +212,7 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str) -> lis
         *([f"warning: {fitted.warning}"] if fitted.warning else []),
         "",
         f"model:   {place}",
+        f"report:  {' and '.join(map(str, pages)) or 'none; --report page.html writes one'}",
         f"repeat:  {command}",
         f"predict: {shlex.join(['chainrule', 'predict', str(place), str(data), '-o', 'predictions.csv'])}",
     ]
