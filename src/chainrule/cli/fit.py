@@ -101,7 +101,7 @@ def fit(
     check_writable(place)
     refuse_same_file(place, data, validation)
     if report is not None:
-        check_report(report, place, data, validation)
+        check_report(report, place, data, validation)  # before anything is trained
     began = time.perf_counter()
     frame, schema = read_schema(read_table(data, missing=missing or ()), options, data)
     rows = None if validation is None else read_table(validation, missing=missing or ())
@@ -133,14 +133,16 @@ def fit(
     say(*result_lines(fitted, place, data, command, pages))
 
 
-def check_report(report: Path, *others: Path | None) -> None:
-    """Refuse, before anything is trained, a report that could not be written."""
+def check_report(report: Path, model: Path, *inputs: Path | None) -> None:
+    """Refuse a report that could not be written, or only over another file of the fit."""
     from chainrule.exchange.modelfile import check_writable, refuse_same_file
     from chainrule.show.style import require_matplotlib
 
     require_matplotlib()
     check_writable(report)
-    refuse_same_file(report, *others)
+    refuse_same_file(report, *inputs)
+    if report.resolve() == model.resolve():
+        raise OptionError(f"{report} is both the model file and the report; name another file for the report")
 
 
 def fit_options(network: NetworkOptions) -> FitOptions:
