@@ -53,7 +53,8 @@ def _numbers(data: ReportData, view: View, page: Document) -> None:
         f"`{view.name}` on {len(y)} {data.judged_on} rows. Top left: where the observed value fell within its "
         "predicted distribution (PIT). Flat is right, a hump means too wide, a trough too narrow; of ten bars one lies "
         "outside the band by chance. Top right: share of rows inside central intervals, with two standard errors. "
-        f"Bottom: observed against predicted mean, and what is left, with the predicted standard deviation in grey{shown}.",
+        "Bottom: observed against predicted mean, and what is left, with the predicted standard deviation in "
+        f"grey{shown}.",
         f"PIT histogram, coverage, predicted against observed and residuals of {view.name}",
     )
     rows = [["interval", "rows inside", "standard error", "mean width"]]
@@ -73,11 +74,11 @@ def coverage_words(view: View) -> str:
     """Whether the intervals are right, in a sentence."""
     found = interval_coverage(view.network, view.y, view.w, coverages=(0.9,))
     inside, error = float(found.observed[0]), float(found.error[0])
-    head = f"{percent(inside)} of the rows lie inside their 90 % interval"
+    head = f"`{view.name}`: {percent(inside)} of the rows lie inside their 90 % interval"
     if inside < 0.9 - CLEAR * error:
-        return f"{head}: the distributions of `{view.name}` are too narrow, the model is too sure of itself."
+        return f"{head}: the distributions are too narrow, the model is too sure of itself."
     if inside > 0.9 + CLEAR * error:
-        return f"{head}: the distributions of `{view.name}` are too wide."
+        return f"{head}: the distributions are too wide."
     return f"{head}, which agrees with 90 % within chance."
 
 

@@ -18,6 +18,8 @@ from chainrule.tables import Column, Schema
 
 #: what the fitted model is called among the others
 NETWORK = "network"
+#: a space that no line is broken at
+AIR = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -222,16 +224,17 @@ def plus_minus(value: float, error: float) -> str:
     if not np.isfinite(value) or not np.isfinite(error):
         return number(value)
     if error <= 1e-12 * max(abs(value), 1e-300):
-        return f"{number(value)} ± 0"
+        return f"{number(value)}{AIR}±{AIR}0"
     decimals = max(0, 1 - int(np.floor(np.log10(error))))
     if decimals > 6 or abs(value) >= 1e7:
-        return f"{value:.3e} ± {error:.1e}"
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+        return f"{value:.3e}{AIR}±{AIR}{error:.1e}"
+    value = round(value, decimals) + 0.0  # no negative zero
+    return f"{value:.{decimals}f}{AIR}±{AIR}{error:.{decimals}f}"
 
 
 def percent(share: float, digits: int = 1) -> str:
     """A share in per cent."""
-    return "—" if np.isnan(share) else f"{100.0 * share:.{digits}f} %"
+    return "—" if np.isnan(share) else f"{100.0 * share:.{digits}f}{AIR}%"
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -11,7 +11,7 @@ from chainrule.show.document import Document
 from chainrule.show.report.data import ReportData, number, percent
 from chainrule.show.style import COLOURS, FAINT, INK, panels, styled
 
-WORST = 3
+RANKS = ("worst", "second worst", "third worst")
 #: columns drawn for a row
 MOST_BARS = 8
 
@@ -44,7 +44,7 @@ class RowStory:
 def chosen_rows(data: ReportData) -> tuple[list[int], int]:
     """Places of the worst predicted judged rows, the worst first, and of one whose loss is the median."""
     order = np.argsort(data.row_losses, kind="stable")
-    worst = order[::-1][: min(WORST, max(len(order) - 1, 0))]
+    worst = order[::-1][: min(len(RANKS), max(len(order) - 1, 0))]
     return [int(k) for k in worst], int(order[(len(order) - 1) // 2])
 
 
@@ -171,6 +171,6 @@ def _change(data: ReportData, story: RowStory, j: int) -> str:
 
 
 def _title(data: ReportData, story: RowStory, rank: int, typical: bool) -> str:
-    kind = "typical" if typical else "worst" if rank == 0 else f"worst but {rank}"
+    kind = "typical" if typical else RANKS[rank]
     said = f"{_observed(data, story.place)}, predicted {_predicted(data, story)}"
     return f"row {data.judged.number[story.place]}, {kind}\n{said}"

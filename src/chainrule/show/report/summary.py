@@ -67,8 +67,7 @@ def verdict(view: View, judged_on: str) -> tuple[bool, str]:
     if gap < -CLEAR * error:
         return False, f"{head} The network is worse than {what}: {numbers}, {wide}. Use the simpler one.{small}"
     side = "better" if gap > 0.0 else "worse"
-    tail = f"{numbers}, {wide}, which may be chance"
-    return gap > 0.0, f"{head} The network is slightly {side} than {what}: {tail}.{small}"
+    return True, f"{head} The network is not clearly {side} than {what}: {numbers}, {wide}, which may be chance.{small}"
 
 
 def _article(name: str) -> str:

@@ -1,0 +1,129 @@
+"""What a report says against the data: planted faults are found, and clean data are left in peace."""
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import spearmanr
+
+from chainrule.models.fit import FitOptions
+from chainrule.models.table import TableOptions, fit_table, read_schema
+from chainrule.networks import Dense
+from chainrule.show.report import report_of_table
+from chainrule.show.report.findings import findings, one_column_skill, rank_correlation
+
+N = 400
+
+
+def found(target="y", drop=(), **columns):
+    """Titles and columns of the findings about a table with two honest columns."""
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=N), rng.normal(size=N)
+    frame = pl.DataFrame({"a": a, "b": b, "y": a + rng.normal(size=N)} | columns)
+    asked = TableOptions((target,), drop=drop, baselines=False)
+    frame, schema = read_schema(frame, asked)
+    options = FitOptions(layers=(Dense(4),), max_epochs=1, n_members=1, embedding="none")
+    return findings(report_of_table(fit_table(frame, schema, asked, options)))
+
+
+def honest():
+    rng = np.random.default_rng(1)
+    return rng.normal(size=N), rng.normal(size=N), rng.normal(size=N)
+
+
+def test_clean_data_are_left_in_peace():
+    assert found() == []
+
+
+def test_a_copy_of_the_target_leaks():
+    a, _, noise = honest()
+    y = a + noise
+    (one,) = found(y=y, tax=1.19 * y)
+    assert (one.title, one.column, one.serious) == ("Leaking column", "tax", True)
+    assert "rank correlation is 1.0000" in one.text
+    assert "--drop tax" in one.text
+
+
+def test_a_leak_need_not_be_monotone():
+    root, b, _ = honest()
+    (one,) = found(y=np.abs(root) + 0.01 * b, root=root, drop=("a",))
+    assert (one.title, one.column) == ("Leaking column", "root")
+
+
+def test_a_class_may_leak_through_a_category():
+    y = np.where(honest()[0] > 0, "sick", "well")
+    drug = np.where(y == "sick", "aspirin", "none")
+    (one,) = found(y=y, drug=drug, drop=("a",))
+    assert (one.title, one.column) == ("Leaking column", "drug")
+    assert "100.0 % of the errors" in one.text.replace("\xa0", " ")
+
+
+def test_a_good_column_does_not_leak():
+    a, _, noise = honest()
+    assert found(y=a + 0.3 * noise) == []
+    assert found(y=np.where(a + 0.3 * noise > 0, "up", "down")) == []
+
+
+def test_identifiers_are_flagged_or_left_out():
+    numbers = np.random.default_rng(0).permutation(N) + 1000
+    (one,) = found(ticket=numbers)
+    assert (one.title, one.column, one.serious) == ("ID-like column", "ticket", True)
+    (left,) = found(name=[f"person {k}" for k in range(N)])
+    assert (left.title, left.column, left.serious) == ("ID-like column left out", "name", False)
+
+
+def test_constants_are_told():
+    (left,) = found(planet=["Earth"] * N)
+    assert (left.title, left.column, left.serious) == ("Constant column left out", "planet", False)
+
+
+def test_duplicates_and_rows_seen_in_training():
+    a, b, noise = honest()
+    half = np.arange(N) % (N // 2)
+    titles = {f.title: f for f in found(a=a[half], b=b[half], y=noise[half])}
+    assert set(titles) == {"Test rows that were learned", "Duplicate rows"}
+    assert f"{N // 2} rows of {N}" in titles["Duplicate rows"].text
+
+
+def test_imbalance_outliers_and_gaps():
+    rng = np.random.default_rng(0)
+    rare = np.where(np.arange(N) % 40 == 0, "fraud", "fine")
+    (one,) = found(y=rare)
+    assert one.title == "Imbalanced classes"
+    assert "97.5 %" in one.text.replace("\xa0", " ")
+    wild = rng.normal(size=N)
+    wild[7] = 1e6
+    (one,) = found(wild=wild)
+    assert (one.title, one.column) == ("Extreme outliers", "wild")
+    assert "1 value" in one.text
+    gaps = pl.Series(np.where(rng.random(N) < 0.7, np.nan, wild.clip(-3, 3))).fill_nan(None)
+    (one,) = found(gaps=gaps)
+    assert one.title == "Mostly missing"
+
+
+def test_skill_of_one_column():
+    rng = np.random.default_rng(0)
+    x, x_new = rng.uniform(-1, 1, 4000), rng.uniform(-1, 1, 4000)
+    noise, noise_new = rng.normal(size=4000), rng.normal(size=4000)
+    y, y_new = np.sin(3 * x) + 0.5 * noise, np.sin(3 * x_new) + 0.5 * noise_new
+    best = 1.0 - np.mean((0.5 * noise_new) ** 2) / np.mean((y_new - y.mean()) ** 2)  # R² of the truth
+    plain = {"categorical": False, "classes": False}
+    assert one_column_skill(x, y, x_new, y_new, **plain) == pytest.approx(best, abs=0.02)
+    assert one_column_skill(noise, y, noise_new, y_new, **plain) < 0.5
+    assert one_column_skill(rng.normal(size=4000), y, x_new, y_new, **plain) == pytest.approx(0.0, abs=0.05)
+
+
+def test_skill_of_missing_and_unseen_values():
+    x, y = np.array([np.nan, np.nan, 1.0, 1.0, 0.0, 0.0]), np.array([5.0, 5.0, 1.0, 1.0, 0.0, 0.0])
+    assert one_column_skill(x, y, x, y, categorical=True, classes=False) == 1.0
+    codes = np.array([2.0, 2.0, 1.0, 1.0, 0.0, 0.0])
+    assert one_column_skill(x, codes, x, codes, categorical=True, classes=True) == 1.0
+    unseen = one_column_skill(x, codes, np.array([-1.0, 1.0]), np.array([0.0, 1.0]), categorical=True, classes=True)
+    assert unseen == 1.0  # an unseen category is guessed as the commonest class, here the first
+
+
+def test_rank_correlation_is_spearmans():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 9, 100).astype(float), rng.normal(size=100)
+    x[:10] = np.nan
+    assert rank_correlation(x, y) == pytest.approx(spearmanr(x[10:], y[10:]).statistic)
+    assert rank_correlation(np.ones(9), y[:9]) == 0.0
