@@ -23,7 +23,7 @@ from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import merge_equal_rows
-from chainrule.models.table import is_table, output_of_name, table_inputs
+from chainrule.models.table import equal_table_rows, is_table, output_of_name, table_inputs
 from chainrule.networks import Layer, Network, PiecewiseLinear, hidden_layers
 from chainrule.outputs import Distribution, Output
 from chainrule.tables import TargetEncoder
@@ -92,9 +92,6 @@ class FeedForwardEstimator(BaseEstimator):
         codes = self._encode_target(y) if warm else self._read_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
         seed = self._seed()
-        if not (weights > 0).all():
-            present = np.flatnonzero(weights > 0)
-            table, codes, weights = _take(table, present), codes[present], weights[present]
         output = self._choose_output(codes)
         if warm:
             self._check_same(output)
@@ -245,10 +242,11 @@ class FeedForwardEstimator(BaseEstimator):
         return Rows.of(x, target.standardise(codes), weights, self._setting("dtype"))
 
     def _weighted(self, table: Any, codes: np.ndarray, sample_weight: Any) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Rows with their weights, equal rows of a matrix put together."""
+        """Rows with their weights, equal rows put together."""
         weights = self._weights(table, codes, sample_weight)
         if is_table(table):
-            return table, codes, weights
+            chosen, weights = equal_table_rows(table, codes, weights)
+            return _take(table, chosen), codes[chosen], weights
         return merge_equal_rows(table, codes, weights)
 
     def _weights(self, table: Any, codes: np.ndarray, sample_weight: Any) -> np.ndarray:

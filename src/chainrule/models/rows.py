@@ -25,24 +25,37 @@ def merge_equal_rows(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple
     x, y, weights
         Of the distinct rows.
     """
-    keep = weights > 0
-    if not keep.all():
-        x, y, weights = x[keep], y[keep], weights[keep]
-    key = np.zeros(len(x), np.uint64)
+    chosen, weights = equal_rows(x, y, weights)
+    return x[chosen], y[chosen], weights
+
+
+def equal_rows(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows stand for all that equal them, and the sums of their weights; see `merge_equal_rows`.
+
+    Returns
+    -------
+    chosen : integer array
+        One of each group of equal rows, in an order that depends on the rows' contents alone.
+    weights : array of the same length
+    """
+    index = np.flatnonzero(weights > 0)
+    everything = len(index) == len(weights)
+    key = np.zeros(len(index), np.uint64)
     for column in (*x.T, *y.T):
-        bits = np.where(np.isnan(column), np.nan, column + 0.0).view(np.uint64)  # one NaN, and no negative zero
+        shown = column if everything else column[index]
+        bits = np.where(np.isnan(shown), np.nan, shown + 0.0).view(np.uint64)  # one NaN, and no negative zero
         with np.errstate(over="ignore"):
             key = splitmix64((key ^ bits) + np.uint64(0x9E3779B97F4A7C15))
-    order = np.lexsort((weights, key))
-    x, y, weights, key = x[order], y[order], weights[order], key[order]
-    fresh = np.ones(len(x), bool)
+    order = np.lexsort((weights[index], key))
+    index, key = index[order], key[order]
+    fresh = np.ones(len(index), bool)
     twins = np.flatnonzero(key[1:] == key[:-1]) + 1
     if len(twins):
-        same = _equal(x[twins], x[twins - 1]) & _equal(y[twins], y[twins - 1])
-        fresh[twins[same]] = False
+        a, b = index[twins], index[twins - 1]
+        fresh[twins[_equal(x[a], x[b]) & _equal(y[a], y[b])]] = False
     if fresh.all():
-        return x, y, weights
-    return x[fresh], y[fresh], np.add.reduceat(weights, np.flatnonzero(fresh))
+        return index, weights[index]
+    return index[fresh], np.add.reduceat(weights[index], np.flatnonzero(fresh))
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:

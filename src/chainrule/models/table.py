@@ -15,6 +15,7 @@ from chainrule.learn.training import Rows, Training
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
+from chainrule.models.rows import equal_rows
 from chainrule.models.scores import scores
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import OUTPUTS, Bernoulli, Categorical, Distribution, Gaussian, Output
@@ -26,6 +27,7 @@ from chainrule.tables import (
     fit_target_encoder,
     frame_from_any,
     infer_schema,
+    raw_codes,
 )
 from chainrule.tables.place import place, source_name
 
@@ -46,6 +48,12 @@ def is_table(X: Any) -> bool:
     if not isinstance(frame, nw.DataFrame):
         return False
     return any(not dtype.is_numeric() for dtype in frame.schema.values())
+
+
+def equal_table_rows(X: Any, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`equal_rows` of a data frame: which rows stand for all that equal them, and the sums of their weights."""
+    frame = frame_from_any(X)
+    return equal_rows(raw_codes(infer_schema(frame), frame), y, weights)
 
 
 def table_inputs(X: Any, weights: np.ndarray, scaling: Scaling = "robust") -> Inputs:
@@ -220,7 +228,10 @@ def fit_table(
     output = choose_output(schema, table.output)
     everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
     output.check_target(everything)
-    present = np.flatnonzero(weights > 0)
+    # equal rows are put together before anything is split, so that they stay on one side of every split
+    chosen, weights = equal_rows(raw_codes(schema, frame), everything, weights)
+    frame, everything = frame[chosen], everything[chosen]
+    present = np.arange(len(chosen))
     strata = everything[:, 0] if schema.task != "numeric" and len(schema.targets) == 1 else None
     rest, test = _part(present, table.test_fraction, options.seed, strata)
     splits = hold_out(

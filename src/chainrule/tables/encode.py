@@ -36,7 +36,7 @@ from chainrule.errors import ModelFileError, OptionError, TableError
 from chainrule.tables.cells import labels, numbers
 from chainrule.tables.kinds import as_floats, is_nested, refuse_infinite, refuse_words, simple, truth_values
 from chainrule.tables.place import Source, listed, place, shown, source_name
-from chainrule.tables.schema import Schema
+from chainrule.tables.schema import Column, Schema
 from chainrule.tables.statistics import FARTHEST, robust_scaling, standard_scaling
 
 #: where robustly scaled numbers bend from linear to logarithmic, in scales
@@ -315,18 +315,39 @@ def fit_encoder(
         raise TableError("there are no training rows to learn the encoding from; keep some (of positive weight)")
     encodings: list[Encoding] = []
     for column in schema.inputs:
+        codes = _raw(column, frame)
         if column.kind == "categorical":
-            every = Categorical(column.name, False, tuple(str(c) for c in column.categories))
-            codes = _codes(every, frame[column.name], None)
-            seen = tuple(c for k, c in enumerate(every.categories) if (codes == k).any())
+            seen = tuple(str(c) for k, c in enumerate(column.categories) if (codes == k).any())
             encodings.append(Categorical(column.name, bool(np.isnan(codes).any()), seen))
         elif column.kind == "boolean":
-            codes = truth_values(simple(frame[column.name]))
             encodings.append(Boolean(column.name, bool(np.isnan(codes).any())))
         else:
-            values = _codes(Numeric(column.name, False, 0.0, 1.0), frame[column.name], None)
-            encodings.append(Numeric.fit(column.name, values, weights, scaling))
+            encodings.append(Numeric.fit(column.name, codes, weights, scaling))
     return encoder_of(encodings, scaling)
+
+
+def raw_codes(schema: Schema, frame: pl.DataFrame) -> np.ndarray:
+    """The inputs as numbers, before anything is learned from them: two rows are the same if their codes are.
+
+    Returns
+    -------
+    array of shape (n_rows, n_columns)
+        Numbers, positions among the schema's categories, truth values; NaN for missing.
+    """
+    codes = np.empty((frame.height, len(schema.inputs)))
+    for k, column in enumerate(schema.inputs):
+        codes[:, k] = _raw(column, frame)
+    return codes
+
+
+def _raw(column: Column, frame: pl.DataFrame) -> np.ndarray:
+    if column.kind == "boolean":
+        return truth_values(simple(frame[column.name]))
+    if column.kind == "categorical":
+        every: Encoding = Categorical(column.name, False, tuple(str(c) for c in column.categories))
+    else:
+        every = Numeric(column.name, False, 0.0, 1.0)
+    return _codes(every, frame[column.name], None)
 
 
 def matrix_encoder(
