@@ -49,7 +49,7 @@ class NetworkOptions:
 def fit(
     data: Path,
     *,
-    target: Annotated[list[str], Parameter(help="Column to predict; repeat it for several.")],
+    target: Annotated[list[str] | None, Parameter(help="Column to predict; repeat it for several.")] = None,
     model: Annotated[Path | None, Parameter(help="Model file to write; TARGET.chainrule by default.")] = None,
     output: Annotated[
         str | None,
@@ -84,9 +84,13 @@ def fit(
     from chainrule.exchange.modelfile import check_writable, refuse_same_file
     from chainrule.models.table import TableOptions, fit_table, read_schema
     from chainrule.tables import read_table
+    from chainrule.tables.place import listed
 
     network = network or NetworkOptions()
-    place = model or Path(f"{_file_name(target[0])}.chainrule")
+    if not target:
+        columns = listed(read_table(data, missing=missing or ()).columns)
+        raise OptionError(f"name the column to predict with --target; {data} has {columns}")
+    place = model or _free(Path(f"{_file_name(target[0])}.chainrule"))
     options = TableOptions(
         targets=tuple(target),
         types=_types(type or []),
@@ -106,7 +110,7 @@ def fit(
     frame, schema = read_schema(read_table(data, missing=missing or ()), options, data)
     rows = None if validation is None else read_table(validation, missing=missing or ())
     say = (lambda *lines: None) if quiet else (lambda *lines: print(*lines, sep="\n"))
-    say(f"{data}: {schema.lines()[0]}", *schema.lines()[1:], "")
+    say(f"{data}: {schema.lines()[0]}", *schema.lines()[1:], *header_hint(frame.columns), "")
     progress = Progress(quiet)
     command = repeat_command(sys.argv, network.seed)
     facts = {"command": command, "data": str(data), "seed": network.seed}
@@ -145,12 +149,42 @@ def check_report(report: Path, model: Path, *inputs: Path | None) -> None:
         raise OptionError(f"{report} is both the model file and the report; name another file for the report")
 
 
+#: options that are numbers, and the smallest each may be
+_LEAST = {
+    "epochs": 1,
+    "members": 1,
+    "starts": 1,
+    "patience": 1,
+    "batch_size": 1,
+    "l1": 0,
+    "l2": 0,
+    "group_l1": 0,
+    "seed": 0,
+}
+
+
+def header_hint(columns: Sequence[str]) -> list[str]:
+    """A word where the column names look like the values of a row."""
+    from chainrule.tables.place import listed
+
+    numbers = [name for name in columns if name.strip().lstrip("+-").replace(".", "", 1).isdigit()]
+    if len(numbers) < 2 or 2 * len(numbers) < len(columns):
+        return []
+    return [f"note: are {listed(numbers, 4)} column names, or is a header line missing? It must be the first line"]
+
+
 def fit_options(network: NetworkOptions) -> FitOptions:
     """Training options of command-line options."""
     from chainrule.learn.optimizers import optimizer_of_name
     from chainrule.models.fit import FitOptions
     from chainrule.networks import hidden_layers
 
+    for name, least in _LEAST.items():
+        value = getattr(network, name)
+        if value is not None and not value >= least:
+            raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+    if network.learning_rate is not None and not 0.0 < network.learning_rate < float("inf"):
+        raise OptionError(f"--learning-rate must be a positive number, got {network.learning_rate}")
     sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
     if not all(s.strip().isdigit() for s in sizes):
         raise OptionError(f"--hidden takes numbers of units such as 64,64, or none; got {network.hidden!r}")
@@ -170,6 +204,13 @@ def fit_options(network: NetworkOptions) -> FitOptions:
         n_starts=network.starts,
         seed=network.seed,
     )
+
+
+def _free(place: Path) -> Path:
+    """The file if it is not there yet: a model is not lost because nobody thought of its name."""
+    if place.exists():
+        raise OptionError(f"{place} exists; write --model {place} to replace it, or name another file")
+    return place
 
 
 def _file_name(target: str) -> str:
@@ -195,6 +236,13 @@ def repeat_command(argv: list[str], seed: int) -> str:
     return shlex.join(["chainrule", *arguments])
 
 
+#: what is to be said of scores on rows that had a part in the training
+_SEEN = {
+    "validation": ", which decided when to stop, so these are a little too good",
+    "training": ", which the models learned from, so these are too good",
+}
+
+
 def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages: Sequence[Path] = ()) -> list[str]:
     """What there is to say after a fit."""
     from chainrule.cli.terminal import score_lines
@@ -205,11 +253,11 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages:
     several = f" ({len(fitted.trainings)} networks)" if len(fitted.trainings) > 1 else ""
     kept = f", epoch {first.best_epoch} kept" if first.validation is not None else ""
     return [
-        f"rows: {counts}",
+        f"rows: {counts}" + (f"; {fitted.repeated} repeated rows put together" if fitted.repeated else ""),
         f"network: {first.layout.size} parameters{several}, {first.epoch} epochs{kept}; stopped because {first.reason}",
         f"diagnosis: {diagnose(first.curves, first.best_epoch)}",
         "",
-        f"scores on the {fitted.scored_on} rows (* best):",
+        f"scores on the {fitted.scored_on} rows (* best){_SEEN.get(fitted.scored_on, '')}:",
         *(f"  {line}" for line in score_lines(fitted.scored)),
         *([f"warning: {fitted.warning}"] if fitted.warning else []),
         "",

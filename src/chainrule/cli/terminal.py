@@ -39,6 +39,8 @@ def score_lines(scored: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def number(value: float) -> str:
     """A score with four digits that matter."""
+    if value != value:  # such as R² of a single row
+        return "—"
     return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.4f}"[: max(7, 1)]
 
 

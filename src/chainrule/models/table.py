@@ -148,14 +148,12 @@ class TableFit:
     warning : str
         What the scores say against the network; may be empty.
     frame : polars.DataFrame
-        The table's distinct rows that have a target.
-    numbers : integer array of shape (n_rows,)
-        Where they stand among the rows that have a target, from 0; of equal rows one.
-    repeated : int
-        Rows that equal another one.
+        The table's rows that have a target.
     weights : array of shape (n_rows,)
     known, judged : integer arrays
         Rows of the frame that were learned from (those that decide when to stop among them), and that were scored.
+    repeated : int
+        Rows that equal an earlier one, whose weights were added to it.
     predicted : dict
         Distributions of the judged rows by model name.
     """
@@ -168,12 +166,11 @@ class TableFit:
     scored_on: str
     warning: str
     frame: pl.DataFrame
-    numbers: np.ndarray
-    repeated: int
     weights: np.ndarray
     known: np.ndarray
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
+    repeated: int = 0
 
 
 def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
@@ -193,6 +190,11 @@ def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) 
         output=OUTPUT_NAMES.get(base, base) if base else None,
         source=source,
     )
+    if options.weight:
+        columns = [
+            msgspec.structs.replace(c, reason="row weights") if c.name == options.weight else c for c in schema.columns
+        ]
+        schema = msgspec.structs.replace(schema, columns=tuple(columns))
     return complete_rows(frame, options.targets, drop=options.drop_missing_target, source=source), schema
 
 
@@ -235,7 +237,7 @@ def fit_table(
     everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
     output.check_target(everything)
     # equal rows are put together before anything is split, so that they stay on one side of every split
-    given = int(np.count_nonzero(weights))
+    given = int(np.count_nonzero(weights > 0))
     chosen, weights = equal_rows(raw_codes(schema, frame), everything, weights)
     frame, everything = frame[chosen], everything[chosen]
     present = np.arange(len(chosen))
@@ -290,20 +292,19 @@ def fit_table(
     }
     warning = _warning(scored, target) or model.facts["spikes"]
     return TableFit(
-        schema=schema,
-        model=model,
-        trainings=trainings,
-        n_rows=counts,
-        scored=scored,
-        scored_on=which,
-        warning=warning,
-        frame=frame,
-        numbers=chosen,
-        repeated=given - len(chosen),
-        weights=weights,
-        known=rest,
-        judged=part,
-        predicted=predicted,
+        schema,
+        model,
+        trainings,
+        counts,
+        scored,
+        which,
+        warning,
+        frame,
+        weights,
+        rest,
+        part,
+        predicted,
+        given - len(chosen),
     )
 
 

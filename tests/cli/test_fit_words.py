@@ -1,0 +1,88 @@
+"""What ``chainrule fit`` says: refusals name the command line's own options, and nothing is lost or glossed over."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import chainrule
+from chainrule.cli import run
+
+PENGUINS = Path(chainrule.__file__).parent / "data" / "penguins.csv"
+QUICK = ["--epochs", "2", "--hidden", "4", "--members", "1", "--embedding", "none"]
+
+
+def refused(capsys, *arguments):
+    assert run(["fit", *map(str, arguments)]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def said(capsys, *arguments):
+    assert run(["fit", *map(str, arguments), *QUICK]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--epochs", 0),
+        ("--members", 0),
+        ("--starts", 0),
+        ("--patience", 0),
+        ("--batch-size", 0),
+        ("--l1", -1),
+        ("--l2", "nan"),
+        ("--group-l1", -0.5),
+        ("--seed", -1),
+        ("--learning-rate", 0),
+    ],
+)
+def test_numbers_out_of_range_are_named_by_their_option(capsys, option, value):
+    line = refused(capsys, PENGUINS, "--target", "species", f"{option}={value}")
+    assert line.startswith(f"chainrule: {option} must be")
+
+
+def test_without_a_target_the_columns_are_listed(capsys):
+    line = refused(capsys, PENGUINS)
+    assert "--target" in line
+    assert "'flipper_length_mm'" in line
+
+
+def test_a_model_of_the_default_name_is_not_lost(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said(capsys, PENGUINS, "--target", "species")
+    before = Path("species.chainrule").read_bytes()
+    assert "--model species.chainrule" in refused(capsys, PENGUINS, "--target", "species", *QUICK)
+    assert Path("species.chainrule").read_bytes() == before
+    said(capsys, PENGUINS, "--target", "species", "--seed", "1", "--model", "species.chainrule")
+    assert Path("species.chainrule").read_bytes() != before
+
+
+def test_a_missing_header_is_suspected(capsys, tmp_path):
+    lines = PENGUINS.read_text("utf-8").splitlines()[1:]
+    (tmp_path / "headless.csv").write_text("\n".join([*lines, ""]), "utf-8")
+    out = said(
+        capsys, tmp_path / "headless.csv", "--target", lines[0].split(",")[0], "--model", tmp_path / "m.chainrule"
+    )
+    assert "is a header line missing?" in out
+    out = said(capsys, PENGUINS, "--target", "species", "--model", tmp_path / "m.chainrule")
+    assert "header line" not in out
+
+
+def test_weights_and_repeated_rows_are_called_what_they_are(capsys, tmp_path):
+    frame = pl.read_csv(PENGUINS, null_values="NA").with_columns(pl.lit(2).alias("count"))
+    pl.concat([frame, frame[:10]]).write_csv(tmp_path / "twice.csv")
+    place = ["--model", tmp_path / "m.chainrule"]
+    out = said(capsys, tmp_path / "twice.csv", "--target", "species", "--weight", "count", *place)
+    assert "10 repeated rows put together" in out
+    assert next(line for line in out.splitlines() if line.strip().startswith("count")).endswith("row weights")
+
+
+def test_scores_on_rows_that_had_a_part_in_the_training_say_so(capsys, tmp_path):
+    place = ["--model", tmp_path / "m.chainrule", "--test-fraction", "0"]
+    out = said(capsys, PENGUINS, "--target", "species", *place)
+    assert "which decided when to stop" in out
+    out = said(capsys, PENGUINS, "--target", "species", "--validation-fraction", "0", *place)
+    assert "which the models learned from" in out
