@@ -148,12 +148,14 @@ class TableFit:
     warning : str
         What the scores say against the network; may be empty.
     frame : polars.DataFrame
-        The table's rows that have a target.
+        The table's distinct rows that have a target.
+    numbers : integer array of shape (n_rows,)
+        Where they stand among the rows that have a target, from 0; of equal rows one.
+    repeated : int
+        Rows that equal another one.
     weights : array of shape (n_rows,)
     known, judged : integer arrays
         Rows of the frame that were learned from (those that decide when to stop among them), and that were scored.
-    repeated : int
-        Rows that equal an earlier one, whose weights were added to it.
     predicted : dict
         Distributions of the judged rows by model name.
     """
@@ -166,11 +168,12 @@ class TableFit:
     scored_on: str
     warning: str
     frame: pl.DataFrame
+    numbers: np.ndarray
+    repeated: int
     weights: np.ndarray
     known: np.ndarray
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
-    repeated: int = 0
 
 
 def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
@@ -237,7 +240,7 @@ def fit_table(
     everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
     output.check_target(everything)
     # equal rows are put together before anything is split, so that they stay on one side of every split
-    given = int(np.count_nonzero(weights > 0))
+    given = int(np.count_nonzero(weights))
     chosen, weights = equal_rows(raw_codes(schema, frame), everything, weights)
     frame, everything = frame[chosen], everything[chosen]
     present = np.arange(len(chosen))
@@ -292,19 +295,20 @@ def fit_table(
     }
     warning = _warning(scored, target) or model.facts["spikes"]
     return TableFit(
-        schema,
-        model,
-        trainings,
-        counts,
-        scored,
-        which,
-        warning,
-        frame,
-        weights,
-        rest,
-        part,
-        predicted,
-        given - len(chosen),
+        schema=schema,
+        model=model,
+        trainings=trainings,
+        n_rows=counts,
+        scored=scored,
+        scored_on=which,
+        warning=warning,
+        frame=frame,
+        numbers=chosen,
+        repeated=given - len(chosen),
+        weights=weights,
+        known=rest,
+        judged=part,
+        predicted=predicted,
     )
 
 
