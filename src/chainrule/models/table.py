@@ -150,9 +150,7 @@ class TableFit:
     frame : polars.DataFrame
         The table's distinct rows that have a target.
     numbers : integer array of shape (n_rows,)
-        Where they stand among the rows that have a target, from 0; of equal rows one.
-    repeated : int
-        Rows that equal another one.
+        Where they stand among the table's rows that have a target, from 0; of equal rows one.
     weights : array of shape (n_rows,)
     known, judged : integer arrays
         Rows of the frame that were learned from (those that decide when to stop among them), and that were scored.
@@ -169,7 +167,6 @@ class TableFit:
     warning: str
     frame: pl.DataFrame
     numbers: np.ndarray
-    repeated: int
     weights: np.ndarray
     known: np.ndarray
     judged: np.ndarray
@@ -240,7 +237,6 @@ def fit_table(
     everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
     output.check_target(everything)
     # equal rows are put together before anything is split, so that they stay on one side of every split
-    given = int(np.count_nonzero(weights))
     chosen, weights = equal_rows(raw_codes(schema, frame), everything, weights)
     frame, everything = frame[chosen], everything[chosen]
     present = np.arange(len(chosen))
@@ -304,11 +300,11 @@ def fit_table(
         warning=warning,
         frame=frame,
         numbers=chosen,
-        repeated=given - len(chosen),
         weights=weights,
         known=rest,
         judged=part,
         predicted=predicted,
+        repeated=given - len(chosen),
     )
 
 
