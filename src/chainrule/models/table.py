@@ -156,6 +156,8 @@ class TableFit:
         Rows of the frame that were learned from (those that decide when to stop among them), and that were scored.
     predicted : dict
         Distributions of the judged rows by model name.
+    repeated : int
+        Rows that equal another one and were put together with it.
     """
 
     schema: Schema
@@ -171,6 +173,7 @@ class TableFit:
     known: np.ndarray
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
+    repeated: int = 0
 
 
 def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
@@ -237,6 +240,7 @@ def fit_table(
     everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
     output.check_target(everything)
     # equal rows are put together before anything is split, so that they stay on one side of every split
+    given = int(np.count_nonzero(weights))
     chosen, weights = equal_rows(raw_codes(schema, frame), everything, weights)
     frame, everything = frame[chosen], everything[chosen]
     present = np.arange(len(chosen))
