@@ -33,6 +33,28 @@ class ModelFileError(ChainruleError, ValueError):
     """A model file is damaged, truncated, of another format or version."""
 
 
+class CheckpointError(ChainruleError, ValueError):
+    """A checkpoint is damaged, of another version, or of another training."""
+
+
+class TrainingStopped(ChainruleError):
+    """Training was asked to stop, by a signal: says how to go on.
+
+    Parameters
+    ----------
+    message : str
+    signal : int
+        Number of the signal.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message, signal)
+        self.signal = signal
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class OptionError(ChainruleError, ValueError):
     """An option or parameter has a value that makes no sense."""
 

@@ -42,7 +42,7 @@ def test_so_it_is_with_lbfgs():
 def test_inputs_are_called_by_their_names():
     x, y = line()
     x[5, 0] = 1e200
-    with pytest.raises(cr.DivergenceError, match=r"in batch 1, first at the inputs x, row 5;"):
+    with pytest.raises(cr.DivergenceError, match=r"in batch 1 \(step 1\), first at the inputs x, row 5;"):
         train(NETWORK, Rows.of(x, y), Options(batch_size=64, shuffle=False))
     x, y = line()
     training = Training(NETWORK, Rows.of(x, y), Options())

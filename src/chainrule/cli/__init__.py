@@ -1,6 +1,6 @@
 """The command line: parses, calls, prints; knows no mathematics.
 
-Exit status: 0 for success, 1 for a refusal (one line on stderr), 130 after Ctrl-C.
+Exit status: 0 for success, 1 for a refusal (one line on stderr), 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chainrule.cli.play import play
 from chainrule.cli.predict import predict
 from chainrule.cli.score import score
 from chainrule.cli.summary import summary
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, TrainingStopped
 
 app = App(
     name="chainrule",
@@ -52,6 +52,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
+    except TrainingStopped as stop:
+        _refuse(str(stop))
+        return 128 + stop.signal
     except ChainruleError as error:
         return _refuse(str(error))
     except CycloptsError as error:

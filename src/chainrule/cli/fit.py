@@ -6,12 +6,14 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from chainrule.cli.resume import CheckpointOptions, kept, lasting
 from chainrule.errors import OptionError
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ class NetworkOptions:
     ] = "auto"
     members: Annotated[int, Parameter(help="Networks in the ensemble.")] = 5
     starts: Annotated[int, Parameter(help="Trainings per network, from different starts; the best is kept.")] = 1
+    on_divergence: Annotated[
+        Literal["raise", "halve"], Parameter(help="Where numbers become infinite: end, or go back with half the step.")
+    ] = "raise"
     seed: Annotated[int, Parameter(help="Decides splits, starts and order: same seed, same bits.")] = 0
 
 
@@ -70,6 +75,7 @@ def fit(
     ] = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="Print nothing but errors.")] = False,
     network: NetworkOptions | None = None,
+    checkpoints: CheckpointOptions | None = None,
 ) -> None:
     """Fit a model to a table (CSV or Parquet), score it, and write a model file.
 
@@ -114,7 +120,7 @@ def fit(
     progress = Progress(quiet)
     command = repeat_command(sys.argv, network.seed)
     facts = {"command": command, "data": str(data), "seed": network.seed}
-    try:
+    with kept(checkpoints, sys.argv) as keeper, closing(progress):
         fitted = fit_table(
             frame,
             schema,
@@ -125,9 +131,8 @@ def fit(
             validation_source=validation,
             facts=facts,
             on_epoch=progress,
+            keeper=keeper,
         )
-    finally:
-        progress.close()
     fitted.model.save(place)
     pages = []
     if report is not None:
@@ -202,6 +207,7 @@ def fit_options(network: NetworkOptions) -> FitOptions:
         embedding=network.embedding,
         n_members=network.members,
         n_starts=network.starts,
+        on_divergence=network.on_divergence,
         seed=network.seed,
     )
 
@@ -230,7 +236,7 @@ def _types(given: list[str]) -> dict[str, Any]:
 
 def repeat_command(argv: list[str], seed: int) -> str:
     """The command that gives the same model again."""
-    arguments = argv[1:]
+    arguments = lasting(argv[1:])
     if not any(a == "--seed" or a.startswith("--seed=") for a in arguments):
         arguments = [*arguments, "--seed", str(seed)]
     return shlex.join(["chainrule", *arguments])

@@ -38,7 +38,13 @@ MAX_HEADER, MAX_CONTAINERS, MAX_ITEMS = 8 * 2**20, 100_000, 500_000
 _HELP = "train the model again with chainrule fit, or restore the file from a copy"
 
 
-def write_model_file(path: str | os.PathLike[str], description: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+def write_model_file(
+    path: str | os.PathLike[str],
+    description: Mapping[str, Any],
+    tensors: Mapping[str, Any],
+    format: str = FORMAT,
+    previous: str | os.PathLike[str] | None = None,
+) -> None:
     """Write a model file, all or nothing.
 
     Parameters
@@ -47,6 +53,10 @@ def write_model_file(path: str | os.PathLike[str], description: Mapping[str, Any
     description : mapping
         Plain data that JSON can hold (no NaN or infinity).
     tensors : mapping of str to array
+    format : str
+        What the file calls itself; checkpoints have the same form.
+    previous : path, optional
+        Where the file that was there before is kept.
 
     Raises
     ------
@@ -55,7 +65,7 @@ def write_model_file(path: str | os.PathLike[str], description: Mapping[str, Any
     """
     arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     text = json.dumps(description, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    envelope = {"format": FORMAT, "version": VERSION, "sha256": _checksum(text, arrays), "model": text}
+    envelope = {"format": format, "version": VERSION, "sha256": _checksum(text, arrays), "model": text}
     # one entry, since safetensors writes several in any order, and equal models shall have equal bytes
     blob = save_safetensors(arrays, {"chainrule": json.dumps(envelope, ensure_ascii=False)})
     (length,) = struct.unpack("<Q", blob[:8])
@@ -65,10 +75,10 @@ def write_model_file(path: str | os.PathLike[str], description: Mapping[str, Any
             f"cannot write {os.fspath(path)}: a description of {length} bytes, {containers} containers and {items} "
             "items is larger than a model file holds; use fewer layers, members, categories or epochs"
         )
-    write_atomically(path, blob)
+    write_atomically(path, blob, previous)
 
 
-def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_model_file(path: str | os.PathLike[str], format: str = FORMAT) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read a model file and check it.
 
     The file is read once; tensors are views of what was read, so that memory stays near the file's own size.
@@ -86,7 +96,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     try:
         blob = _read(path)
         header, start = _header(blob)
-        text, sha256 = _envelope(header.pop("__metadata__"))
+        text, sha256 = _envelope(header.pop("__metadata__"), format)
         tensors = _tensors(header, memoryview(blob)[start:])
         if sha256 != _checksum(text, tensors):
             raise ModelFileError(f"the checksum does not match, the file was damaged or changed; {_HELP}")
@@ -95,8 +105,19 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
 
 
-def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+def write_atomically(
+    path: str | os.PathLike[str], content: bytes, previous: str | os.PathLike[str] | None = None
+) -> None:
     """Write a file beside its place, flush it to disk, and rename it into place.
+
+    At every moment there is a whole file in its place, if there was one before.
+
+    Parameters
+    ----------
+    path : path
+    content : bytes
+    previous : path, optional
+        In the same folder; where the file that was there before is kept.
 
     Raises
     ------
@@ -112,6 +133,8 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
+        if previous is not None and target.exists():
+            _keep(target, Path(previous))
         os.replace(temporary, target)
         temporary = None
         directory = os.open(target.parent, os.O_RDONLY)
@@ -124,6 +147,17 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def _keep(file: Path, previous: Path) -> None:
+    """Give a file a second name; on file systems without links, its only one."""
+    link = previous.with_name(f".{previous.name}.{os.getpid()}.part")
+    try:
+        os.link(file, link)
+    except OSError:
+        os.replace(file, previous)
+    else:
+        os.replace(link, previous)
 
 
 def refuse_same_file(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:
@@ -256,14 +290,14 @@ def _measure(text: bytes) -> tuple[int, int]:
     return text.count(b"[") + text.count(b"{"), text.count(b",")
 
 
-def _envelope(metadata: _Metadata) -> tuple[str, str]:
+def _envelope(metadata: _Metadata, format: str) -> tuple[str, str]:
     """The description's text and the checksum."""
     try:
         stamp = msgspec.json.decode(metadata.chainrule, type=_Stamp)
     except _BAD_JSON:
         raise ModelFileError(f"is damaged, or not a chainrule model file; {_HELP}") from None
-    if stamp.format != FORMAT:
-        raise ModelFileError(f"is not a chainrule model file; {_HELP}")
+    if stamp.format != format:
+        raise ModelFileError(f"is not a {format} file; {_HELP}")
     if stamp.version != VERSION:
         advice = "install a newer chainrule" if stamp.version > VERSION else "use the chainrule version that wrote it"
         raise ModelFileError(

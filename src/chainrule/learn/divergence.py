@@ -93,10 +93,12 @@ def first_fault_of_epoch(
     Returns
     -------
     str or None
-        Batch and node, and the row of the data (counted from 0) where one row alone is at fault.
+        Batch, step since training began, node, and the row of the data (counted from 0) where one row alone is at
+        fault.
     """
     names = [readable(p) for p in (*parts, "x", "y", "weights")]
     found: list[str] = []
+    before = int(carry[parts.index("t")]) if "t" in parts else None
 
     def watch(batch: int, inputs: list[Any], outputs: list[Any]) -> None:
         if found or all(np.isfinite(np.asarray(v, np.float64)).all() for v in outputs):
@@ -104,7 +106,8 @@ def first_fault_of_epoch(
         rows = order[batch * batch_size : (batch + 1) * batch_size]
         at = first_fault(graph, inputs, names) or "the sums"
         row = _first_row(graph, inputs, len(rows), batch_size)
-        found.append(f"in batch {batch + 1}, first at {at}" + ("" if row is None else f", row {rows[row]}"))
+        step = "" if before is None else f" (step {before + batch + 1})"
+        found.append(f"in batch {batch + 1}{step}, first at {at}" + ("" if row is None else f", row {rows[row]}"))
 
     runner = NumpyEpoch(graph, len(carry), n_hyper, batch_size, watch)
     with np.errstate(all="ignore"):

@@ -26,6 +26,9 @@ NEWTON_STEPS = 10
 #: iterations of L-BFGS before Newton steps are tried
 LEG = 200
 
+#: bytes of evaluations that are kept for one who may want to go on later; what is beyond is evaluated again
+KEPT = 2**28
+
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -236,12 +239,18 @@ class _Stopped(Exception):
 
 
 def run_full_batch(
-    training: Any, max_epochs: int | None = None, on_epoch: Callable[[Any], bool | None] | None = None
-) -> Any:
+    training: Any,
+    max_epochs: int | None = None,
+    on_epoch: Callable[[Any], bool | None] | None = None,
+    on_segment: Callable[[Any], None] | None = None,
+) -> None:
     """Train by L-BFGS on all rows at once; called by `Training.run` for optimisers with ``full_batch``.
 
     Iterations count as epochs. Where there are validation rows the parameters of the best iteration are kept, unless
     the options say otherwise.
+
+    A solver's state is a function of where it began and of the values and gradients it was told. So these are what a
+    training keeps that may have to go on later: told again, they bring the solver to the same bits in no time.
     """
     o, rows, network = training.options, training.rows, training.network
     dtype = np.dtype(o.dtype)
@@ -265,7 +274,26 @@ def run_full_batch(
             (value,) = products[0].run(theta.astype(dtype), v.astype(dtype), rows.x, rows.y, rows.w)
         return free * (value.astype(np.float64) + l2 * v)
 
+    told = iterations = 0
+    done = training.epoch - training.begun
+
+    def watched(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal told
+        told += 1
+        known = training.evaluations
+        if on_segment is None or told <= len(known):
+            return (known[told - 1][-1], known[told - 1][:-1]) if told <= len(known) else smooth(theta)
+        value, gradient = smooth(theta)
+        if len(known) == told - 1 and told * theta.nbytes <= KEPT:
+            known.append(np.append(gradient, value))
+        on_segment(training)
+        return value, gradient
+
     def note(theta: np.ndarray) -> None:
+        nonlocal iterations
+        iterations += 1
+        if iterations <= done:  # before an interruption
+            return
         training.set_theta(theta)
         training.note_epoch(smooth(theta)[0] - 0.5 * float(l2 @ np.square(theta)))
         if on_epoch is not None and on_epoch(training):
@@ -274,8 +302,8 @@ def run_full_batch(
     tolerance = max(o.tol, 1e-4) if dtype == np.float32 else o.tol
     try:
         solution = solve(
-            smooth,
-            free * training.theta.astype(np.float64),
+            watched,
+            free * training.origin.astype(np.float64),
             l1=l1 if l1.any() else None,
             tol=tolerance,
             max_iter=o.max_epochs if max_epochs is None else max_epochs,
@@ -289,4 +317,3 @@ def run_full_batch(
         training.reason = "stopped on request"
     if training.validation is not None and o.keep_best:
         training.restore_best()
-    return training

@@ -26,6 +26,8 @@ class EpochRunner(Protocol):
         Of equal length along the first axis; the last holds the row weights.
     order : integer array
         Rows in the order in which they are visited.
+    sums : float64 array, optional
+        To add to, not modified; zeros by default. An epoch in parts, cut between batches, so has the bits of a whole.
 
     Returns
     -------
@@ -36,7 +38,12 @@ class EpochRunner(Protocol):
     """
 
     def __call__(
-        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], order: np.ndarray
+        self,
+        carry: Sequence[Any],
+        hyper: Sequence[Any],
+        data: Sequence[np.ndarray],
+        order: np.ndarray,
+        sums: np.ndarray | None = None,
     ) -> tuple[list[Any], np.ndarray]: ...
 
 
@@ -62,12 +69,17 @@ class NumpyEpoch:
     on_step: Callable[[int, list[Any], list[Any]], None] | None = None
 
     def __call__(
-        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], order: np.ndarray
+        self,
+        carry: Sequence[Any],
+        hyper: Sequence[Any],
+        data: Sequence[np.ndarray],
+        order: np.ndarray,
+        sums: np.ndarray | None = None,
     ) -> tuple[list[Any], np.ndarray]:
         types = [self.graph.nodes[i].type for i in self.graph.inputs]
         scalars = [np.asarray(h, t.dtype) for h, t in zip(hyper, types[self.n_carry :], strict=False)]
         current = list(carry)
-        sums = np.zeros(len(self.graph.outputs) - self.n_carry)
+        sums = np.zeros(len(self.graph.outputs) - self.n_carry) if sums is None else sums.copy()
         for batch, start in enumerate(range(0, len(order), self.batch_size)):
             rows = order[start : start + self.batch_size]
             inputs = [*current, *scalars, *(gather(a, rows, self.batch_size) for a in data)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from time import perf_counter
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +29,15 @@ _PROGRAMS = ("step", "_epoch", "_evaluate")
 EVALUATION_ROWS = 256
 #: factor by which the learning rate is divided where there is no more progress
 REDUCTION = 4.0
+#: how often it is halved after divergence, at most
+HALVINGS = 40
+#: about so long a part of an epoch takes where somebody may want to stop within it
+SEGMENT_SECONDS = 0.2
+#: what is needed to go on to the same bits, besides network, rows and options
+_STATE = (
+    *("carry", "epoch", "resumed_at", "curves", "best_epoch", "best_loss", "_best", "_reference", "_stale"),
+    *("reduced", "halved", "reason", "begun", "origin", "_part", "evaluations"),
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,9 @@ class Options:
         Whether L-BFGS keeps the iteration with the smallest validation loss, instead of the last.
     threads : int, optional
         At most so many in native loops; by default as many as the work is worth. The bits are always the same.
+    on_divergence : {"raise", "halve"}
+        Whether divergence ends training, or takes it back to the best epoch so far and halves the learning rate, with
+        a warning that says where it happened; at most `HALVINGS` times, and not with L-BFGS, which has none.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -89,6 +103,7 @@ class Options:
     intercept: bool = True
     keep_best: bool = True
     threads: int | None = None
+    on_divergence: Literal["raise", "halve"] = "raise"
 
 
 class Training:
@@ -115,6 +130,13 @@ class Training:
         The epoch (1-based) whose parameters are kept; 0 before the first.
     reason : str
         Why training stopped, in plain words.
+    begun : int, optional
+        How many epochs were done before the run that is under way.
+    origin : array, optional
+        Where a run of L-BFGS that is under way began.
+    evaluations : list of arrays
+        Gradients and, as the last element, values: what L-BFGS was told since, in order, if somebody may want to go on
+        from here.
     """
 
     def __init__(
@@ -138,7 +160,7 @@ class Training:
             theta = network.initial(self.n_inputs, np.random.default_rng(init_seed), initial_raw, self.n_targets)
         self.dropout_key = int(dropout_seed.generate_state(1, np.uint64)[0])
         parts = initial_carry(network, options.optimizer, self.n_inputs, np.array(theta, options.dtype))
-        self._names = list(parts)
+        self.names = list(parts)
         self.carry: list[np.ndarray] = list(parts.values())
         self.epoch = self.resumed_at = 0
         self.curves = Curves()
@@ -146,7 +168,12 @@ class Training:
         self._best: list[np.ndarray] = [a.copy() for a in self.carry]
         self._reference, self._stale = np.inf, 0
         self.reason = "not trained yet"
-        self.reduced = 0
+        self.reduced = self.halved = 0
+        self._part: tuple[int, list[np.ndarray], np.ndarray] | None = None  # rows done of an epoch, and what they gave
+        self._pace = 0.0  # seconds per batch
+        self.begun: int | None = None
+        self.origin: np.ndarray | None = None
+        self.evaluations: list[np.ndarray] = []
         self.solution: Any = None  # what a full-batch solver says about where it stopped
         check_finite(self._hyper(options), options.dtype)
 
@@ -204,13 +231,32 @@ class Training:
         values: dict[str, Any] = {f"optimizer.{k}": v for k, v in own.items()}
         if self.reduced and o is self.options and "optimizer.lr" in values:
             values["optimizer.lr"] /= REDUCTION**self.reduced
+        if self.halved and o is self.options:
+            values[self._rate(values)] /= 2.0**self.halved
         values |= {f"layer.{k}": v for k, v in self.network.hyper().items()}
         return values | {p.key: p.strength for p in o.penalties} | {"seed": np.uint64(self.dropout_key)}
+
+    @staticmethod
+    def _rate(values: dict[str, Any]) -> str:
+        """Name of the learning rate, or of the one a schedule starts from."""
+        return "optimizer.lr" if "optimizer.lr" in values else "optimizer.lr.lr"
+
+    # -- the state
+
+    def state(self) -> dict[str, Any]:
+        """What is needed to go on to the same bits, besides network, rows and options; a snapshot."""
+        values = {k: self.__dict__[k] for k in _STATE}  # arrays are replaced in training, never changed
+        curves = Curves(list(self.curves.training), list(self.curves.validation))
+        return values | {"curves": curves, "evaluations": list(self.evaluations)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go back, or on, to a state; `run` goes on from there."""
+        self.__dict__.update({k: state[k] for k in _STATE})
 
     # -- parameters
 
     def _parts(self, carry: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(self._names, carry, strict=True))
+        return dict(zip(self.names, carry, strict=True))
 
     @property
     def theta(self) -> np.ndarray:
@@ -219,7 +265,7 @@ class Training:
 
     def set_theta(self, theta: np.ndarray) -> None:
         """Put other parameters in place."""
-        at = self._names.index("theta")
+        at = self.names.index("theta")
         self.carry = [*self.carry[:at], theta.astype(self.options.dtype), *self.carry[at + 1 :]]
 
     @property
@@ -236,8 +282,14 @@ class Training:
         words = [*self._order_seed.generate_state(4), epoch]
         return np.random.default_rng(words).permutation(len(self.rows))
 
-    def run_epoch(self) -> None:
-        """Train one epoch and record its losses.
+    def run_epoch(self, on_segment: Callable[[Training], None] | None = None) -> None:
+        """Train one epoch, or what is left of it, and record its losses.
+
+        Parameters
+        ----------
+        on_segment : callable, optional
+            Called every fifth of a second or so, between two batches; `state` is one to go on from then. What it
+            raises leaves the epoch where it is.
 
         Raises
         ------
@@ -246,17 +298,34 @@ class Training:
             the epoch before.
         """
         data = (self.rows.x, self.rows.y, self.rows.w)
-        order = self.order(self.epoch + 1)
-        with np.errstate(all="ignore"):
-            carry, sums = self._epoch(self.carry, self.hyper(), data, order)
-        if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
-            raise DivergenceError(self._explain_divergence(order))
+        order, hyper = self.order(self.epoch + 1), self.hyper()
+        sums: Any
+        done, carry, sums = self._part or (0, self.carry, None)
+        while done < len(order):
+            size = len(order) if on_segment is None else self._segment()
+            start = perf_counter()
+            with np.errstate(all="ignore"):
+                carry, sums = self._epoch(carry, hyper, data, order[done : done + size], sums)
+            self._pace = (perf_counter() - start) * self.step.batch_size / min(size, len(order) - done)
+            done += size
+            if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
+                self._part = None
+                raise DivergenceError(self._explain_divergence(order))
+            if on_segment is not None and done < len(order):
+                self._part = done, carry, sums
+                on_segment(self)
+        self._part = None
         before, self.carry = self.carry, carry
         try:
             self.note_epoch(sums[0] / sums[1])
         except DivergenceError:
             self.carry = before
             raise
+
+    def _segment(self) -> int:
+        """Rows of the next part of an epoch, whole batches. The bits do not depend on where epochs are cut."""
+        batches = int(SEGMENT_SECONDS / self._pace) if self._pace else 16
+        return max(1, batches) * self.step.batch_size
 
     def note_epoch(self, training_loss: float) -> None:
         """Count an epoch with this training loss: extend the curves, and judge the progress.
@@ -295,8 +364,15 @@ class Training:
         else:
             self._stale += 1
 
-    def run(self, max_epochs: int | None = None, on_epoch: Callable[[Training], bool | None] | None = None) -> Training:
+    def run(
+        self,
+        max_epochs: int | None = None,
+        on_epoch: Callable[[Training], bool | None] | None = None,
+        on_segment: Callable[[Training], None] | None = None,
+    ) -> Training:
         """Train until there is no more progress, then go back to the best epoch.
+
+        A run that was left by an exception of `on_segment`, here or where `state` was taken, goes on.
 
         Parameters
         ----------
@@ -304,16 +380,30 @@ class Training:
             At most so many more; `Options.max_epochs` by default.
         on_epoch : callable, optional
             Called after every epoch; returning True stops.
+        on_segment : callable, optional
+            See `run_epoch`; called between epochs too, and by L-BFGS at every evaluation.
         """
+        if self.begun is None:
+            self.begun = self.epoch
         if self.options.optimizer.full_batch:
+            if self.origin is None:
+                self.origin, self.evaluations = self.theta, []
             from chainrule.learn.full_batch import run_full_batch
 
-            return run_full_batch(self, max_epochs, on_epoch)
+            run_full_batch(self, max_epochs, on_epoch, on_segment)
+            self.begun, self.origin, self.evaluations = None, None, []
+            return self
         limit = self.options.max_epochs if max_epochs is None else max_epochs
         what = "validation" if self.validation is not None else "training"
         self.reason = f"the limit of {limit} epochs was reached"
-        for _ in range(limit):
-            self.run_epoch()
+        while self.epoch - self.begun < limit:
+            if on_segment is not None:
+                on_segment(self)
+            try:
+                self.run_epoch(on_segment)
+            except DivergenceError as error:
+                self._halve(error)
+                continue
             if on_epoch is not None and on_epoch(self):
                 self.reason = "stopped on request"
                 break
@@ -330,7 +420,23 @@ class Training:
             break
         if self.validation is not None:
             self.restore_best()
+        self.begun = None
         return self
+
+    def _halve(self, error: DivergenceError) -> None:
+        """Go back to the best epoch with half the learning rate, where that was asked for."""
+        if self.options.on_divergence == "raise" or self.halved == HALVINGS:
+            self.begun = None
+            raise error
+        self.halved += 1
+        self._stale = 0
+        self.restore_best()
+        rate = self._hyper(self.options)
+        warnings.warn(
+            f"{str(error).partition(';')[0]}; going on from epoch {self.best_epoch} with the learning rate "
+            f"{rate[self._rate(rate)]:g}",
+            stacklevel=3,
+        )
 
     def resume(self, rows: Rows, validation: Rows | None, options: Options) -> None:
         """Prepare to go on with these rows and options, from the present parameters and optimiser state.
@@ -358,13 +464,14 @@ class Training:
         self.rows, self.options = rows, options
         self.resumed_at = self.epoch
         self.validation = validation if validation is not None and len(validation) else None
-        self._reference, self._stale, self.reduced = np.inf, 0, 0
+        self._reference, self._stale, self.reduced, self.halved = np.inf, 0, 0, 0
+        self.begun = self.origin = self._part = None
         self.best_epoch, self.best_loss = 0, np.inf
 
     def _carries(self, optimizer: Optimizer) -> bool:
         """Whether an optimiser can go on from the present state."""
         same = type(optimizer) is type(self.options.optimizer)
-        return same and list(initial_carry(self.network, optimizer, self.n_inputs, self.theta)) == self._names
+        return same and list(initial_carry(self.network, optimizer, self.n_inputs, self.theta)) == self.names
 
     def diagnosis(self) -> str:
         """Which of over- and underfitting the curves show since training was last resumed, in words."""

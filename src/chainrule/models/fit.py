@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from chainrule import __version__
 from chainrule.errors import OptionError
+from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
+from chainrule.learn.checkpoint import identity
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Curves, Options, Training, diagnose, train
+from chainrule.learn.training import Curves, Options, Training, diagnose
 from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
 from chainrule.networks import Network, PiecewiseLinear
@@ -56,6 +59,8 @@ class FitOptions:
     threads : int, optional
         At most so many: that many trainings run side by side, and share what is left. By default one training after
         the other, each on as many threads as its work is worth. The bits are always the same.
+    on_divergence : {"raise", "halve"}
+        See `Options`.
     """
 
     layers: tuple[Any, ...] = (64, 64)
@@ -82,6 +87,7 @@ class FitOptions:
     intercept: bool = True
     keep_best: bool = True
     threads: int | None = None
+    on_divergence: Literal["raise", "halve"] = "raise"
 
     def __post_init__(self) -> None:
         for name in ("max_epochs", "patience", "n_members", "n_starts"):
@@ -106,6 +112,7 @@ def fit_network(
     parts: Sequence[Part],
     options: FitOptions,
     on_epoch: Callable[[Training], bool | None] | None = None,
+    keeper: CheckpointKeeper | None = None,
 ) -> list[Training]:
     """Train every member, each the best of its starts.
 
@@ -116,6 +123,8 @@ def fit_network(
     parts : sequence of (Rows, Rows or None)
         Rows to train on and to validate with, of the first member, the second, …; from the beginning again where there
         are more members.
+    keeper : CheckpointKeeper, optional
+        Writes checkpoints, and goes on from one.
 
     Returns
     -------
@@ -134,7 +143,10 @@ def fit_network(
             base = resolve(options, len(rows))
             if options.threads is not None:
                 base = replace(base, threads=max(1, options.threads // workers))
-            return train(net, rows, replace(base, seed=seed_of(options.seed, k, start)), validation, on_epoch)
+            training = Training(net, rows, replace(base, seed=seed_of(options.seed, k, start)), validation)
+            if keeper is None:
+                return training.run(on_epoch=on_epoch)
+            return keeper.run(f"network {candidates.index(net)}, member {k}, start {start}", training, on_epoch)
 
         if workers == 1:
             tries = [one(job) for job in jobs]
@@ -147,8 +159,9 @@ def fit_network(
 
     candidates = _candidates(network, parts, options)
     first = range(min(TRIALS, options.n_members) if len(candidates) > 1 else options.n_members)
-    members = min(train_all(candidates, first), key=lambda trained: sum(t.best_loss for t in trained))
-    return members + train_all([members[0].network], range(len(first), options.n_members))[0]
+    with nullcontext() if keeper is None else keeper.keeping(identity(network, parts, options)):
+        members = min(train_all(candidates, first), key=lambda trained: sum(t.best_loss for t in trained))
+        return members + train_all([members[0].network], range(len(first), options.n_members))[0]
 
 
 def _candidates(network: Network, parts: Sequence[Part], options: FitOptions) -> list[Network]:
@@ -163,6 +176,8 @@ def _candidates(network: Network, parts: Sequence[Part], options: FitOptions) ->
     if options.embedding == "piecewise":
         return [embedded]
     blind = any(validation is None for _, validation in parts)
+    if isinstance(options.optimizer, LBFGS):  # takes no layers with state of their own
+        return [network]
     return [network] if blind or not embedding.columns else [network, embedded]
 
 
@@ -192,6 +207,7 @@ def resolve(options: FitOptions, n_rows: int) -> Options:
         intercept=options.intercept,
         keep_best=options.keep_best,
         threads=options.threads,
+        on_divergence=options.on_divergence,
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from chainrule.errors import OptionError, TableError
+from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 from chainrule.learn.optimizers import LBFGS
 from chainrule.learn.training import Rows, Training
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
@@ -212,6 +213,7 @@ def fit_table(
     validation_source: Any = None,
     facts: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Training], bool | None] | None = None,
+    keeper: CheckpointKeeper | None = None,
 ) -> TableFit:
     """Fit a model to a table.
 
@@ -230,6 +232,8 @@ def fit_table(
         Plain data to keep in the model file.
     on_epoch : callable, optional
         Called after every epoch.
+    keeper : CheckpointKeeper, optional
+        Writes checkpoints, and goes on from one.
 
     Raises
     ------
@@ -278,7 +282,7 @@ def fit_table(
     network = Network(hidden_layers(options.layers), output)
     shift = log_scale(target) if output.scales_target and output.likelihood and options.loss is None else 0.0
     options = replace(options, groups=inputs.groups, shift=shift)
-    trainings = fit_network(network, parts, options, on_epoch)
+    trainings = fit_network(network, parts, options, on_epoch, keeper)
     network = trainings[0].network
     watched = parts[0][1]
     counts = {"training": len(parts[0][0]), "validation": len(watched) if watched else 0, "test": len(test)}

@@ -140,7 +140,12 @@ class NativeEpoch:
         return self.plan.team
 
     def __call__(
-        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], order: np.ndarray
+        self,
+        carry: Sequence[Any],
+        hyper: Sequence[Any],
+        data: Sequence[np.ndarray],
+        order: np.ndarray,
+        sums: np.ndarray | None = None,
     ) -> tuple[list[Any], np.ndarray]:
         """Run one step for every ``batch_size`` rows of ``order``; the last batch is padded with rows of zeros.
 
@@ -153,6 +158,8 @@ class NativeEpoch:
             Of equal length along the first axis.
         order : integer array
             Rows in the order in which they are visited.
+        sums : float64 array, optional
+            To add to, not modified; zeros by default.
 
         Returns
         -------
@@ -179,7 +186,7 @@ class NativeEpoch:
         rows[: len(order)] = order
         if len(order) and rows[: len(order)].view(np.uint64).max() >= n:  # negative ones are huge
             raise GraphError(f"{self.graph.name}: the order names rows outside 0 … {n - 1}")
-        sums = np.zeros(len(self.graph.outputs) - self.n_carry)
+        sums = np.zeros(len(self.graph.outputs) - self.n_carry) if sums is None else sums.copy()
         table[slots["sum"]] = address_of(sums)
         if self._clock is not None:
             table[slots["clock"]] = address_of(self._clock.cycles)

@@ -1,0 +1,88 @@
+"""Checkpoints on the command line: the options, the signals, and the command that goes on."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
+
+#: options that decide where a fit is interrupted, and nothing about its result
+_PASSING = ("--checkpoint", "--checkpoint-every", "--resume")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class CheckpointOptions:
+    """Where a fit keeps what it needs to go on after an interruption."""
+
+    checkpoint: Annotated[Path | None, Parameter(help="File to write checkpoints to, to go on with --resume.")] = None
+    checkpoint_every: Annotated[float, Parameter(help="Seconds between two checkpoints, at most.")] = 30.0
+    resume: Annotated[Path | None, Parameter(help="Checkpoint to go on from, to the same bits; it is kept up.")] = None
+
+
+@contextmanager
+def kept(options: CheckpointOptions | None, argv: Sequence[str]) -> Iterator[CheckpointKeeper | None]:
+    """A keeper of checkpoints if there are to be any, which SIGINT and SIGTERM ask to save and stop.
+
+    A second signal does not wait for the end of the present segment, and neither does one when nothing is trained.
+    """
+    options = options or CheckpointOptions()
+    place = options.checkpoint or options.resume
+    if place is None:
+        yield None
+        return
+    from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
+
+    command = shlex.join(["chainrule", *lasting(argv[1:]), "--resume", str(place)])
+    with _spoken_warnings():
+        keeper = CheckpointKeeper(place, options.resume, options.checkpoint_every, advice=f"go on with: {command}")
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if not keeper.under_way or keeper.stopping:
+                raise keeper.stopped("at once", number)
+            keeper.stop(number)
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield keeper
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def lasting(arguments: Sequence[str]) -> list[str]:
+    """Arguments without those that say where to keep checkpoints, or to go on from one."""
+    left, skip = [], False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if skip or name in _PASSING:
+            skip = not skip and not equals
+        else:
+            left.append(argument)
+    return left
+
+
+@contextmanager
+def _spoken_warnings() -> Iterator[None]:
+    """Warnings as lines for people, without the place in the source."""
+
+    def say(
+        message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
+        print(f"chainrule: warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = say
+        yield
