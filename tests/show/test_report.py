@@ -133,11 +133,16 @@ def test_scores_are_those_of_the_fit(which, request):
 
 def test_the_table_of_scores_holds_them(numeric):
     page = document(numeric).html()
-    head, *rows = cells_of(page, "continuous ranked probability score")
-    for row in rows:
-        found = numeric.views[0].measures[row[0]]
-        for name, cell in zip(head[1:6], row[1:6], strict=True):
-            assert cell == plus_minus(found[name].value, found[name].error).replace("\xa0", " ")
+    head, *rows = cells_of(page, "* marks the best")
+    *measured, last = rows
+    assert [r[0] for r in measured] == ["R²", "RMSE", "NLL", "CRPS", "cover 90%"]
+    for row in measured:
+        for model, cell in zip(head[1:4], row[1:4], strict=True):
+            found = numeric.views[0].measures[model][row[0]]
+            assert cell.removesuffix(" *") == plus_minus(found.value, found.error).replace("\xa0", " ")
+    best = min(numeric.predicted, key=lambda model: numeric.views[0].measures[model]["NLL"].value)
+    assert rows[2][head.index(best)].endswith(" *")
+    assert last[0] == "NLL above the network's"
 
 
 def test_standard_errors_agree_with_the_bootstrap():
@@ -271,7 +276,10 @@ def test_contributions_to_classes_are_changes_of_the_predicted_class(classes):
     assert story.prediction == pytest.approx(p.max())
 
 
-def test_rows_are_named_as_in_the_file():
+def test_rows_are_named_as_in_the_file(numeric):
+    frame = table()
+    np.testing.assert_array_equal(frame["y"].to_numpy()[numeric.judged.number - 1], numeric.judged.y[:, 0])
+    np.testing.assert_array_equal(frame["b"].to_numpy()[numeric.known.number - 1], numeric.known.x[:, 1])
     x = np.arange(40.0).reshape(20, 2)
     cells = Cells(x, x[:, :1], np.ones(20), np.arange(1, 21))
     np.testing.assert_array_equal(cells.take(np.array([3, 5])).number, [4, 6])

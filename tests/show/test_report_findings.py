@@ -5,11 +5,13 @@ import polars as pl
 import pytest
 from scipy.stats import spearmanr
 
+import chainrule as cr
 from chainrule.models.fit import FitOptions
 from chainrule.models.table import TableOptions, fit_table, read_schema
 from chainrule.networks import Dense
 from chainrule.show.report import report_of_table
 from chainrule.show.report.findings import findings, one_column_skill, rank_correlation
+from chainrule.show.report.gather import report_of_estimator
 
 N = 400
 
@@ -76,12 +78,21 @@ def test_constants_are_told():
     assert (left.title, left.column, left.serious) == ("Constant column left out", "planet", False)
 
 
-def test_duplicates_and_rows_seen_in_training():
+def test_duplicates_are_counted():
     a, b, noise = honest()
     half = np.arange(N) % (N // 2)
-    titles = {f.title: f for f in found(a=a[half], b=b[half], y=noise[half])}
-    assert set(titles) == {"Test rows that were learned", "Duplicate rows"}
-    assert f"{N // 2} rows of {N}" in titles["Duplicate rows"].text
+    (one,) = found(a=a[half], b=b[half], y=noise[half])
+    assert (one.title, one.serious) == ("Duplicate rows", False)
+    assert f"{N // 2} rows of {N} (50.0 %)" in one.text.replace("\xa0", " ")
+
+
+def test_rows_judged_that_were_learned_from():
+    X, y = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60.0) % 7
+    fit = cr.FeedForwardRegressor((4,), max_iter=2, n_members=1, random_state=0).fit(X, y)
+    data = report_of_estimator(fit, X[40:], y[40:], X_train=X, y_train=y)
+    (one,) = [f for f in findings(data) if f.title == "Duplicate rows"]
+    assert one.serious
+    assert "20 rows of 80" in one.text
 
 
 def test_imbalance_outliers_and_gaps():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule.outputs.calibration import interval_coverage, pit_histogram, reliability
+from chainrule.outputs.calibration import Reliability, interval_coverage, pit_histogram, reliability
 from chainrule.show.document import Document
 from chainrule.show.report.data import ReportData, View, number, percent
 from chainrule.show.style import COLOURS, FAINT, INK, panels, styled
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
-#: targets with a figure, points in one, classes in a confusion matrix
-MOST_TARGETS, MOST_POINTS, MOST_CLASSES = 4, 1500, 20
+#: targets with a figure, points in one, classes in a confusion matrix, classes whose matrix is a table too
+MOST_TARGETS, MOST_POINTS, MOST_CLASSES, FEW_CLASSES = 4, 1500, 30, 6
+#: classes that tables list
+MOST_LISTED = 60
 #: standard errors beyond which coverage is not chance
 CLEAR = 2.0
+#: a coverage so near the right one will do, whatever the number of rows
+SLIGHT = 0.02
 
 
 def calibration(data: ReportData, page: Document) -> None:
@@ -75,6 +79,8 @@ def coverage_words(view: View) -> str:
     found = interval_coverage(view.network, view.y, view.w, coverages=(0.9,))
     inside, error = float(found.observed[0]), float(found.error[0])
     head = f"`{view.name}`: {percent(inside)} of the rows lie inside their 90 % interval"
+    if abs(inside - 0.9) > CLEAR * error and abs(inside - 0.9) <= SLIGHT:
+        return f"{head}, close to 90 %."
     if inside < 0.9 - CLEAR * error:
         return f"{head}: the distributions are too narrow, the model is too sure of itself."
     if inside > 0.9 + CLEAR * error:
@@ -140,49 +146,65 @@ def _classes(data: ReportData, view: View, page: Document) -> None:
     code = (p > 0.5).astype(np.int64) if binary else np.argmax(p, axis=1)
     matrix = confusion(view.y.astype(np.int64), code, view.w, len(view.classes))
     what = f"the probability of {view.classes[1]}" if binary else "the probability of the most probable class"
-    with styled():
-        figure, (left, right) = panels(2, width=4.1, height=3.4)
-        left.plot([0, 1], [0, 1], color=FAINT, lw=0.9, ls="--")
-        there = found.share > 0.0
-        size = len(view.y) * found.share[there]
-        spread = np.sqrt(found.predicted[there] * (1.0 - found.predicted[there]) / np.maximum(size, 1.0))
-        left.errorbar(
-            found.predicted[there], found.observed[there], 2 * spread, fmt="none", ecolor=COLOURS[0], alpha=0.5, lw=1.2
-        )
-        left.scatter(
-            found.predicted[there],
-            found.observed[there],
-            s=18 + 260 * found.share[there],
-            color=COLOURS[0],
-            edgecolor="white",
-            zorder=3,
-        )
-        left.set_xlim(-0.04 if binary else min(0.0, 1.0 / len(view.classes)), 1.04)
-        left.set_ylim(-0.04, 1.04)
-        left.set_xlabel("predicted probability")
-        left.set_ylabel("share that came true")
-        left.set_title("reliability")
-        left.grid()
-        _confusion(right, matrix, view.classes)
-    page.figure(
-        figure,
-        f"`{view.name}` on {len(view.y)} {data.judged_on} rows. Left: {what}, and how often it came true; on the "
-        "diagonal it can be believed. The larger the dot the more rows; bars are two standard errors. Right: observed "
-        "and predicted classes.",
-        f"Reliability diagram and confusion matrix of {view.name}",
+    many = len(view.classes) > FEW_CLASSES
+    caption = (
+        f"{what[:1].upper()}{what[1:]}, and how often it came true; on the diagonal it can be believed. The larger the "
+        "dot the more rows; bars are two standard errors."
     )
+    with styled():
+        figure, axes = panels(1 if many else 2, width=4.1, height=3.4)
+        _reliability(axes[0], found, len(view.y), binary)
+        if not many:
+            _confusion(axes[1], matrix, view.classes)
+    rows = f"`{view.name}` on {len(view.y)} {data.judged_on} rows."
+    if not many:
+        caption = f"Left: {caption[:1].lower()}{caption[1:]} Right: observed and predicted classes."
+    page.figure(figure, f"{rows} {caption}", f"Reliability diagram of {view.name}")
     page.text(
         f"Expected calibration error {number(found.error, 3)}, Brier score {number(found.brier, 3)} (0 is perfect for "
         "both)."
     )
-    if len(view.classes) <= MOST_CLASSES:
+    if many and len(view.classes) <= MOST_CLASSES:
+        with styled():
+            size = 1.6 + 0.36 * len(view.classes)
+            figure, (ax,) = panels(1, width=size + 0.8, height=size)
+            _confusion(ax, matrix, view.classes)
+        page.figure(figure, f"{rows} Observed and predicted classes.", f"Confusion matrix of {view.name}")
+    _class_table(view, matrix, page, many)
+
+
+def _class_table(view: View, matrix: np.ndarray, page: Document, many: bool) -> None:
+    """How well each class is found; of few classes the whole confusion matrix."""
+    recall, precision = (
+        [percent(matrix[k, k] / t) if t else "—" for k, t in enumerate(matrix.sum(axis=axis))] for axis in (1, 0)
+    )
+    if not many:
         rows = [["observed \\ predicted", *view.classes, "recall"]]
-        for k, name in enumerate(view.classes):
-            total = matrix[k].sum()
-            rows.append([name, *(number(v) for v in matrix[k]), percent(matrix[k, k] / total) if total else "—"])
-        right_share = [percent(matrix[k, k] / c) if (c := matrix[:, k].sum()) else "—" for k in range(len(matrix))]
-        rows.append(["precision", *right_share, ""])
+        rows += [[name, *(number(v) for v in matrix[k]), recall[k]] for k, name in enumerate(view.classes)]
+        rows.append(["precision", *precision, ""])
         page.table(rows, "Rows by observed and predicted class.")
+        return
+    rows = [["class", "rows", "recall", "precision", "most often taken for"]]
+    for k, name in enumerate(view.classes[:MOST_LISTED]):
+        wrong = np.where(np.arange(len(matrix)) == k, 0.0, matrix[k])
+        other = f"{view.classes[int(np.argmax(wrong))]} ({number(wrong.max())})" if wrong.any() else ""
+        rows.append([name, number(matrix[k].sum()), recall[k], precision[k], other])
+    page.table(rows, "How well each class is found.")
+
+
+def _reliability(ax: Axes, found: Reliability, n_rows: int, binary: bool) -> None:
+    there = found.share > 0.0
+    p, observed, share = found.predicted[there], found.observed[there], found.share[there]
+    spread = 2.0 * np.sqrt(p * (1.0 - p) / np.maximum(n_rows * share, 1.0))
+    ax.plot([0, 1], [0, 1], color=FAINT, lw=0.9, ls="--")
+    ax.errorbar(p, observed, spread, fmt="none", ecolor=COLOURS[0], alpha=0.5, lw=1.2)
+    ax.scatter(p, observed, s=18 + 260 * share, color=COLOURS[0], edgecolor="white", zorder=3, clip_on=False)
+    ax.set_xlim(-0.04 if binary else 0.0, 1.04)
+    ax.set_ylim(-0.04, 1.04)
+    ax.set_xlabel("predicted probability")
+    ax.set_ylabel("share that came true")
+    ax.set_title("reliability")
+    ax.grid()
 
 
 def confusion(observed: np.ndarray, predicted: np.ndarray, w: np.ndarray, n_classes: int) -> np.ndarray:
@@ -196,22 +218,15 @@ def _confusion(ax: Axes, matrix: np.ndarray, classes: tuple[str, ...]) -> None:
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-300)
     ax.pcolormesh(share, cmap="Blues", vmin=0.0, vmax=1.25, edgecolors="white", linewidth=1.5)
     n = len(classes)
-    if n <= MOST_CLASSES:
-        for i in range(n):
-            for j in range(n):
-                colour = "white" if share[i, j] > 0.6 else INK
-                ax.text(
-                    j + 0.5,
-                    i + 0.5,
-                    number(matrix[i, j], 3),
-                    ha="center",
-                    va="center",
-                    color=colour,
-                    fontsize=9 if n < 8 else 7,
-                )
-        names = [c[:14] for c in classes]
-        ax.set_xticks(np.arange(n) + 0.5, names, rotation=0 if n < 5 else 60, ha="center" if n < 5 else "right")
-        ax.set_yticks(np.arange(n) + 0.5, names)
+    for i, j in np.ndindex(n, n):
+        if matrix[i, j] or n <= FEW_CLASSES:
+            colour = "white" if share[i, j] > 0.6 else INK
+            ax.text(
+                j + 0.5, i + 0.5, number(float(matrix[i, j]), 3), ha="center", va="center", color=colour, fontsize=8
+            )
+    names = [c[:14] for c in classes]
+    ax.set_xticks(np.arange(n) + 0.5, names, rotation=0 if n < 5 else 60, ha="center" if n < 5 else "right")
+    ax.set_yticks(np.arange(n) + 0.5, names)
     ax.tick_params(length=0)
     ax.invert_yaxis()
     ax.set_aspect("equal")

@@ -34,7 +34,7 @@ class Cells:
         In the targets' own units, or codes of classes.
     w : array of shape (n_rows,)
     number : integer array of shape (n_rows,)
-        Number of the row in the file, from 1.
+        Number of the row in the file, from 1; those without a target not counted, of equal ones one.
     """
 
     x: np.ndarray
@@ -117,6 +117,8 @@ class ReportData:
         What was inferred from a table; there is none for a matrix of numbers.
     n_rows : dict
         Numbers of rows used for training, validation and test.
+    repeated : int
+        Rows that equal another one, target included.
     warning : str
         What the fit said against the network.
     source : str
@@ -138,6 +140,7 @@ class ReportData:
     columns: tuple[Column, ...]
     schema: Schema | None = None
     n_rows: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
     warning: str = ""
     source: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.models.rows import merge_equal_rows
 from chainrule.show.report.data import ReportData, counted, number, percent
 from chainrule.tables import robust_scaling
 
@@ -84,13 +83,17 @@ def one_column_skill(
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman's ρ of the rows where x is there; 0 where it says nothing."""
-    from scipy.stats import rankdata
-
     there = ~np.isnan(x)
-    a, b = rankdata(x[there]), rankdata(y[there])
+    a, b = _ranks(x[there]), _ranks(y[there])
     if len(a) < 3 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
         return 0.0
     return float(np.corrcoef(a, b)[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, equal values sharing their mean rank."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - 0.5 * (count - 1))[place]
 
 
 def _follow(
@@ -175,27 +178,15 @@ def _identifiers(data: ReportData) -> list[Finding]:
 
 
 def _twins(data: ReportData) -> list[Finding]:
-    known, judged = data.known, data.judged
-    both = _distinct(np.concatenate([known.x, judged.x]), np.concatenate([known.y, judged.y]))
-    n = len(known) + len(judged)
-    found = []
-    if data.judged_on == "test":
-        ours, theirs = _distinct(known.x, known.y), _distinct(judged.x, judged.y)
-        shared = ours + theirs - both
-        if shared > MANY_TWINS * theirs:
-            text = (
-                f"{counted(shared, 'distinct test row')} of {theirs} also {'is' if shared == 1 else 'are'} among the "
-                "rows learned from, inputs and target alike: scores on them are flattered."
-            )
-            found.append(Finding("Test rows that were learned", text))
-        if n - both > MANY_TWINS * n:
-            text = f"{counted(n - both, 'row')} of {n} ({percent((n - both) / n)}) repeat another, target included."
-            found.append(Finding("Duplicate rows", text))
-    return found
-
-
-def _distinct(x: np.ndarray, y: np.ndarray) -> int:
-    return len(merge_equal_rows(x, y, np.ones(len(x)))[0])
+    n = len(data.known) + len(data.judged) + (data.repeated if data.schema is not None else 0)
+    if data.repeated <= MANY_TWINS * n:
+        return []
+    text = f"{counted(data.repeated, 'row')} of {n} ({percent(data.repeated / n)}) repeat another, target included. "
+    if data.schema is not None:  # fit_table put them together
+        text += "Equal rows count as one with the weight of all, so that none is learned from and judged by."
+        return [Finding("Duplicate rows", text, serious=False)]
+    text += "Where a row is both learned from and judged by, its score is flattered."
+    return [Finding("Duplicate rows", text)]
 
 
 def _classes(data: ReportData) -> list[Finding]:

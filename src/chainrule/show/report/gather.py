@@ -13,6 +13,7 @@ from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.models.fit import FitOptions
 from chainrule.models.inputs import plain
 from chainrule.models.model import Model
+from chainrule.models.rows import equal_rows
 from chainrule.models.table import TableFit, baselines
 from chainrule.outputs import Distribution
 from chainrule.show.report.data import NETWORK, Cells, ReportData
@@ -32,7 +33,7 @@ def report_of_table(fitted: TableFit, source: str = "", notes: Mapping[str, str]
     """
     model, frame = fitted.model, fitted.frame
     x, y = model.inputs.encoder.to_matrix(frame), model.target.to_array(frame)
-    every = Cells(x, y, fitted.weights, np.arange(1, len(x) + 1))
+    every = Cells(x, y, fitted.weights, fitted.numbers + 1)
     return ReportData(
         model=model,
         trainings=tuple(fitted.trainings),
@@ -43,6 +44,7 @@ def report_of_table(fitted: TableFit, source: str = "", notes: Mapping[str, str]
         columns=fitted.schema.columns,
         schema=fitted.schema,
         n_rows=fitted.n_rows,
+        repeated=fitted.repeated,
         warning=fitted.warning,
         source=source,
         facts=notes or {},
@@ -69,6 +71,10 @@ def report_of_estimator(
         network = trainings[0].network
         rows = trainings[0].rows
         predicted |= dict(baselines(network, model.inputs, model.target, rows, options, judged.x))
+    everything = [known, judged] if known is not judged else [known]
+    distinct, _ = equal_rows(
+        *(np.concatenate(parts) for parts in zip(*((c.x, c.y, c.w) for c in everything), strict=True))
+    )
     return ReportData(
         model=model,
         trainings=trainings,
@@ -77,6 +83,7 @@ def report_of_estimator(
         judged_on="given",
         predicted=predicted,
         columns=tuple(_columns(model, known, judged)),
+        repeated=sum(map(len, everything)) - len(distinct),
         n_rows={"training": len(trainings[0].rows)} if trainings else {},
     )
 

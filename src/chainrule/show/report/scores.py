@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.models.scores import MEANINGS
 from chainrule.show.document import Document
-from chainrule.show.report.data import NETWORK, ReportData, plus_minus
+from chainrule.show.report.data import AIR, NETWORK, ReportData, View, plus_minus
 from chainrule.show.report.measures import difference
 
 #: targets with a table of their own
@@ -17,8 +17,7 @@ def scores(data: ReportData, page: Document) -> None:
     page.text(
         f"On {len(data.judged)} {data.judged_on} rows"
         + (", which the model never saw" if data.judged_on == "test" else "")
-        + ". ± is one standard error over the rows. The difference to the network is taken row by row, so that "
-        "its error is smaller than those of the two scores; positive is worse than the network."
+        + ". ± is one standard error over the rows."
     )
     if data.judged_on in ("validation", "training"):
         page.note(
@@ -26,18 +25,26 @@ def scores(data: ReportData, page: Document) -> None:
             warning=True,
         )
     for view in data.views[:MOST_TARGETS]:
-        ours = view.measures[NETWORK]
-        names = list(ours)
-        several = len(view.measures) > 1
-        rows = [["", *names, *([f"{view.loss} beside the network's"] if several else [])]]
-        for model, found in view.measures.items():
-            row = [model, *(plus_minus(m.value, m.error) for m in found.values())]
-            if several:
-                gap = plus_minus(*difference(found[view.loss], ours[view.loss], view.w))
-                row.append("" if model == NETWORK else gap if gap.startswith("-") else f"+{gap}")
-            rows.append(row)
-        best = min(range(len(view.measures)), key=lambda k: list(view.measures.values())[k][view.loss].value)
-        title = f"`{view.name}`. " if len(data.views) > 1 else ""
-        page.table(rows, f"{title}{'; '.join(f'{n}: {MEANINGS[n][0]}' for n in names)}.", bold=frozenset([best]))
+        page.table(_table(view), f"`{view.name}`; * marks the best.")
     if len(data.views) > MOST_TARGETS:
         page.text(f"The first {MOST_TARGETS} of {len(data.views)} targets.")
+
+
+def _table(view: View) -> list[list[str]]:
+    """Scores by measure and model, and the differences to the network."""
+    ours = view.measures[NETWORK]
+    rows = [["", *view.measures, "what it is"]]
+    for name in ours:
+        found = [m[name].value for m in view.measures.values()]
+        meaning, larger = MEANINGS[name]
+        best = (max if larger else min)(found) if name != "cover 90%" else None
+        cells = [
+            plus_minus(m[name].value, m[name].error) + f"{AIR}*" * (m[name].value == best)
+            for m in view.measures.values()
+        ]
+        rows.append([name, *cells, meaning])
+    if len(view.measures) > 1:
+        gaps = [plus_minus(*difference(m[view.loss], ours[view.loss], view.w)) for m in view.measures.values()]
+        cells = ["", *(gap if gap.startswith("-") else f"+{gap}" for gap in gaps[1:])]
+        rows.append([f"{view.loss} above the network's", *cells, "row by row; its error is therefore smaller"])
+    return rows
