@@ -107,7 +107,7 @@ def _coverage(ax: Axes, nominal: np.ndarray, observed: np.ndarray, error: np.nda
     ax.set_xticks(nominal, [f"{100 * v:.0f}" for v in nominal], fontsize=8)
     ticks = np.linspace(0.2, 1.0, 5)
     ax.set_yticks(ticks, [percent(v, 0) for v in ticks])
-    ax.set_ylim(min(0.35, float(observed.min()) - 0.1), 1.05)
+    ax.set_ylim(min(0.35, float((observed - 2.0 * error).min()) - 0.03), 1.05)
     ax.grid(axis="y")
     ax.set_title("rows inside central intervals")
     ax.set_xlabel("nominal coverage (%)")

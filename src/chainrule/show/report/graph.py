@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -51,4 +52,5 @@ def graph(data: ReportData, page: Document) -> None:
     )
     page.link(f"Step through row {data.row_number}", data.row_page)
     if data.source:
-        page.text(f"Any other row: `chainrule explain MODEL {data.source} --row N`.")
+        model = data.facts.get("model file", "MODEL")
+        page.text(f"Any other row: `{shlex.join(['chainrule', 'explain', model, data.source])} --row N`.")
