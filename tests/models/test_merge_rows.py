@@ -1,5 +1,6 @@
 """Rows put together: repetition, weights and order make no difference."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.cli import run
+from chainrule.models.inputs import Inputs
 from chainrule.models.model import load_model
 from chainrule.models.rows import equal_rows, merge_equal_rows
-from chainrule.tables import read_table
+from chainrule.models.table import equal_table_rows
+from chainrule.tables import fit_encoder, infer_schema, read_table
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30))
@@ -81,3 +84,34 @@ def test_chosen_rows_stand_for_all(seed):
         same = ((x == x[k]) | (np.isnan(x) & np.isnan(x[k]))).all(axis=1) & (y == y[k]).all(axis=1)
         assert total == w[same].sum()
     assert sums.sum() == w.sum()
+
+
+def test_rows_of_weight_zero_have_no_say_not_even_by_their_categories():
+    frame = pl.DataFrame({"c": list("bcbcbcbd"), "x": [*range(1, 8), 7]}).with_columns(pl.col("x") * 1.5)
+    y, w = np.arange(8.0)[:, None], np.ones(8)
+    alone, _ = equal_table_rows(frame, y, w)
+    more = pl.concat([pl.DataFrame({"c": ["a"], "x": [0.0]}), frame])
+    chosen, weights = equal_table_rows(more, np.vstack([[[9.0]], y]), np.r_[0.0, w])
+    np.testing.assert_array_equal(chosen, alone + 1)
+    np.testing.assert_array_equal(weights, w)
+
+
+def test_rows_are_found_and_encoded_without_a_second_table():
+    rng = np.random.default_rng(0)
+    n = 100_000
+    frame = pl.DataFrame({f"x{k}": rng.normal(size=n) for k in range(40)} | {"c": rng.choice(list("abc"), n)})
+    schema = infer_schema(frame)
+    inputs = Inputs(fit_encoder(schema, frame), named=True)
+    rows = rng.permutation(n)[: n // 2]
+    tracemalloc.start()
+    chosen, _ = equal_table_rows(frame, np.zeros((n, 1)), np.ones(n), schema)
+    finding, held = tracemalloc.get_traced_memory()[1], 41 * n * 8
+    tracemalloc.reset_peak()
+    x = inputs.encode_rows(frame, rows, np.float32)
+    encoding = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(chosen) == n
+    assert finding < held / 3
+    assert encoding < 2.5 * x.nbytes
+    every = inputs.encode([inputs.encoder.to_matrix(frame)])
+    np.testing.assert_array_equal(x, every[rows].astype(np.float32))

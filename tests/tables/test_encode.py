@@ -314,3 +314,15 @@ def test_json_is_strict(old, new):
 def test_json_of_something_else(text):
     with pytest.raises(ModelFileError):
         Encoder.from_json(text)
+
+
+def test_categories_are_those_of_the_training_rows_and_their_weights():
+    cells = [f"c{k:03d}" for k in range(150) for _ in range(2)]
+    test = [f"c{k:03d}" for k in range(100, 150) for _ in range(9)]
+    frame = pl.DataFrame({"c": [*cells, *test], "x": np.arange(750) / 2})
+    rows = np.arange(300)
+    weights = np.where(rows < 100, 2.0, 1.0)  # c000 … c049
+    encoder = fit_encoder(infer_schema(frame), frame, weights, rows=rows)
+    assert encoder.encodings[0].categories == tuple(f"c{k:03d}" for k in range(100))
+    again = np.repeat(rows, weights.astype(int))
+    assert fit_encoder(infer_schema(frame), frame[again]).to_json() == encoder.to_json()

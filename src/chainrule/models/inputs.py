@@ -16,6 +16,8 @@ from chainrule.graph.types import ArrayType
 from chainrule.tables import Encoder, TargetEncoder, Task, frame_from_any, matrix_encoder, standard_scaling
 
 FLOAT64 = np.dtype(np.float64)
+#: rows that are encoded at once
+BLOCK = 1 << 12
 Scaling = Literal["robust", "standard"]
 
 
@@ -72,6 +74,30 @@ class Inputs:
     def encode(self, arrays: Sequence[Any], dtype: Any = FLOAT64) -> Any:
         """Network inputs (n_rows, n_features). Traceable."""
         return self.encoder.encode_matrix(arrays[0], dtype)
+
+    def encode_rows(self, table: Any, rows: np.ndarray | None = None, dtype: Any = FLOAT64) -> np.ndarray:
+        """`encode` of all or some rows of a table or matrix, block by block: nothing but the result is large.
+
+        Parameters
+        ----------
+        table : data frame or array of shape (n_rows, n_columns)
+        rows : integer array, optional
+            Which rows; all by default.
+        dtype : float32 or float64
+            Of the result. What comes before is float64.
+
+        Returns
+        -------
+        array of shape (n_rows, n_features)
+        """
+        n_rows = len(table if rows is None else rows)
+        x = np.empty((n_rows, self.n_features), dtype)
+        for start in range(0, n_rows, BLOCK):
+            part = slice(start, start + BLOCK)
+            block = table[part] if rows is None else table[rows[part]]
+            with np.errstate(all="ignore"):  # what does not fit is infinite, and training says where
+                x[part] = self.encode(self.arrays(block))
+        return x
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 from chainrule.primitives.random import splitmix64
@@ -38,25 +40,35 @@ def equal_rows(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[np.nd
         One of each group of equal rows, in an order that depends on the rows' contents alone.
     weights : array of the same length
     """
+    return equal_places(lambda: (*x.T, *y.T), weights)
+
+
+def equal_places(columns: Callable[[], Iterable[np.ndarray]], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`equal_rows` of a table that is read column by column, so that it need not be in memory as numbers.
+
+    Parameters
+    ----------
+    columns : callable
+        Begins to read the columns, float64 arrays of shape (n_rows,); called again if any two rows may be equal.
+    weights : array of shape (n_rows,)
+    """
     index = np.flatnonzero(weights > 0)
     everything = len(index) == len(weights)
     key = np.zeros(len(index), np.uint64)
-    for column in (*x.T, *y.T):
-        shown = column if everything else column[index]
-        bits = np.where(np.isnan(shown), np.nan, shown + 0.0).view(np.uint64)  # one NaN, and no negative zero
+    for column in columns():
+        bits = (column if everything else column[index]) + 0.0  # no negative zero
+        bits[np.isnan(bits)] = np.nan  # and one NaN
         with np.errstate(over="ignore"):
-            key = splitmix64((key ^ bits) + np.uint64(0x9E3779B97F4A7C15))
+            key = splitmix64((key ^ bits.view(np.uint64)) + np.uint64(0x9E3779B97F4A7C15))
     order = np.lexsort((weights[index], key))
     index, key = index[order], key[order]
-    fresh = np.ones(len(index), bool)
     twins = np.flatnonzero(key[1:] == key[:-1]) + 1
-    if len(twins):
-        a, b = index[twins], index[twins - 1]
-        fresh[twins[_equal(x[a], x[b]) & _equal(y[a], y[b])]] = False
-    if fresh.all():
+    if not len(twins):
         return index, weights[index]
+    a, b = index[twins], index[twins - 1]
+    same = np.ones(len(twins), bool)
+    for column in columns():
+        same &= (column[a] == column[b]) | (np.isnan(column[a]) & np.isnan(column[b]))
+    fresh = np.ones(len(index), bool)
+    fresh[twins[same]] = False
     return index[fresh], np.add.reduceat(weights[index], np.flatnonzero(fresh))
-
-
-def _equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return ((a == b) | (np.isnan(a) & np.isnan(b))).all(axis=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +18,7 @@ from chainrule.learn.training import Rows, Training
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
-from chainrule.models.rows import equal_rows
+from chainrule.models.rows import equal_places
 from chainrule.models.scores import scores
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import OUTPUTS, Bernoulli, Categorical, Distribution, Gaussian, Output
@@ -28,7 +30,7 @@ from chainrule.tables import (
     fit_target_encoder,
     frame_from_any,
     infer_schema,
-    raw_codes,
+    raw_columns,
 )
 from chainrule.tables.place import place, source_name
 
@@ -51,10 +53,16 @@ def is_table(X: Any) -> bool:
     return any(not dtype.is_numeric() for dtype in frame.schema.values())
 
 
-def equal_table_rows(X: Any, y: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def equal_table_rows(
+    X: Any, y: np.ndarray, weights: np.ndarray, schema: Schema | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """`equal_rows` of a data frame: which rows stand for all that equal them, and the sums of their weights."""
-    frame = frame_from_any(X)
-    return equal_rows(raw_codes(infer_schema(frame), frame), y, weights)
+    frame, there = frame_from_any(X), np.flatnonzero(weights > 0)
+    if len(there) < len(weights):  # rows of weight zero have no say, not even in what categories there are
+        frame, y, weights = frame[there], y[there], weights[there]
+    what = schema or infer_schema(frame)
+    chosen, sums = equal_places(lambda: chain(raw_columns(what, frame), y.T), weights)
+    return there[chosen], sums
 
 
 def table_inputs(X: Any, weights: np.ndarray, scaling: Scaling = "robust") -> Inputs:
@@ -148,8 +156,8 @@ class TableFit:
         Which rows those were.
     warning : str
         What the scores say against the network; may be empty.
-    frame : polars.DataFrame
-        The table's distinct rows that have a target.
+    table : polars.DataFrame
+        The rows that have a target.
     numbers : integer array of shape (n_rows,)
         Where they stand among the table's rows that have a target, from 0; of equal rows one.
     weights : array of shape (n_rows,)
@@ -168,13 +176,18 @@ class TableFit:
     scored: dict[str, dict[str, float]]
     scored_on: str
     warning: str
-    frame: pl.DataFrame
+    table: pl.DataFrame
     numbers: np.ndarray
     weights: np.ndarray
     known: np.ndarray
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
     repeated: int = 0
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The distinct rows that have a target."""
+        return self.table[self.numbers]
 
 
 def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
@@ -245,8 +258,8 @@ def fit_table(
     output.check_target(everything)
     # equal rows are put together before anything is split, so that they stay on one side of every split
     given = int(np.count_nonzero(weights))
-    chosen, weights = equal_rows(raw_codes(schema, frame), everything, weights)
-    frame, everything = frame[chosen], everything[chosen]
+    chosen, weights = equal_table_rows(frame, everything, weights, schema)
+    everything = everything[chosen]
     present = np.arange(len(chosen))
     strata = everything[:, 0] if schema.task != "numeric" and len(schema.targets) == 1 else None
     rest, test = _part(present, table.test_fraction, options.seed, strata)
@@ -261,20 +274,19 @@ def fit_table(
     if len(train) < 2:
         raise TableError(f"only {len(train)} rows are left to train on; use more rows, or a smaller --test-fraction")
 
-    inputs = Inputs(fit_encoder(schema, frame[rest], weights[rest]), named=True)
-    target = fit_target_encoder(schema, frame[rest], weights[rest], source)
+    inputs = Inputs(fit_encoder(schema, frame, weights[rest], rows=chosen[rest]), named=True)
+    target = fit_target_encoder(schema, frame.select(schema.targets)[chosen[rest]], weights[rest], source)
     if not output.scales_target:
         target = _unscaled(target)
 
-    def rows(part: pl.DataFrame, w: np.ndarray, source: Any) -> Rows:
-        y = target.standardise(target.to_array(part, source))
-        with np.errstate(all="ignore"):
-            return Rows.of(inputs.encode([inputs.encoder.to_matrix(part, source)]), y, w, options.dtype)
+    def encoded(table: Any, rows: np.ndarray | None, y: np.ndarray, w: np.ndarray) -> Rows:
+        return Rows.of(inputs.encode_rows(table, rows, options.dtype), target.standardise(y), w, options.dtype)
 
-    known = rows(frame[rest], weights[rest], source)
+    known = encoded(frame, chosen[rest], everything[rest], weights[rest])
     parts: list[Part]
     if validation is not None:
-        parts = [(known, rows(validation, row_weights(validation, table.weight, validation_source), validation_source))]
+        raw, y = inputs.encoder.to_matrix(validation, validation_source), target.to_array(validation, validation_source)
+        parts = [(known, encoded(raw, None, y, row_weights(validation, table.weight, validation_source)))]
     elif not len(held):
         parts = [(known, None)]
     else:
@@ -289,11 +301,10 @@ def fit_table(
     model = finish(network, inputs, target, trainings, {**(facts or {}), "rows": counts})
 
     which, part = ("test", test) if len(test) else ("validation", rest[held]) if len(held) else ("training", rest)
-    y = target.to_array(frame[part], source)
-    w = weights[part]
-    predicted = {"network": model.predict(frame[part])}
+    judged, y, w = frame[chosen[part]], everything[part], weights[part]
+    predicted = {"network": model.predict(judged)}
     if table.baselines:
-        predicted |= dict(baselines(network, inputs, target, known, options, frame[part]))
+        predicted |= dict(baselines(network, inputs, target, known, options, judged))
     scored = {
         label: values for name, d in predicted.items() for label, values in _scored(name, d, target, y, w).items()
     }
@@ -306,7 +317,7 @@ def fit_table(
         scored=scored,
         scored_on=which,
         warning=warning,
-        frame=frame,
+        table=frame,
         numbers=chosen,
         weights=weights,
         known=rest,

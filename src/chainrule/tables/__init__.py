@@ -19,7 +19,7 @@ The flow, in the order in which a table passes through it::
 lists; in frames they are null or NaN.
 """
 
-from chainrule.tables.encode import Boolean, Categorical, Encoder, Numeric, fit_encoder, matrix_encoder, raw_codes
+from chainrule.tables.encode import Boolean, Categorical, Encoder, Numeric, fit_encoder, matrix_encoder, raw_columns
 from chainrule.tables.frames import frame_from_any
 from chainrule.tables.infer import infer_schema
 from chainrule.tables.read import read_table
@@ -44,7 +44,7 @@ __all__ = [
     "frame_from_any",
     "infer_schema",
     "matrix_encoder",
-    "raw_codes",
+    "raw_columns",
     "read_table",
     "robust_scaling",
     "standard_scaling",

@@ -5,6 +5,7 @@ All rules are here, so that fitting and predicting read a cell alike.
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 #: cells that count as missing, in lower case and without blanks around them
@@ -110,7 +111,13 @@ def labels(column: pl.Series) -> pl.Series:
     return pl.select(values).select(integers.fill_null(pl.col("value").cast(pl.String))).to_series().alias(column.name)
 
 
-def counted(column: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Distinct values that are not missing, in ascending order, and how often each occurs."""
-    table = column.alias("value").drop_nulls().value_counts(name="times").sort("value")
-    return table["value"], table["times"]
+def counted(column: pl.Series, weights: np.ndarray | None = None) -> tuple[pl.Series, pl.Series]:
+    """Distinct values that are not missing, in ascending order, and how often each occurs, or its weight."""
+    column = column.alias("value")
+    if weights is None:
+        table = column.drop_nulls().value_counts(name="times")
+    else:
+        rows = pl.DataFrame([column, pl.Series("times", weights)])
+        table = rows.drop_nulls("value").group_by("value").agg(pl.col("times").sum())
+    table = table.sort("value")
+    return table["value"], table["times"].cast(pl.Float64)

@@ -24,7 +24,7 @@ categorical
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
 
@@ -34,9 +34,9 @@ import polars as pl
 
 from chainrule.errors import ModelFileError, OptionError, TableError
 from chainrule.tables.cells import labels, numbers
-from chainrule.tables.kinds import as_floats, is_nested, refuse_infinite, refuse_words, simple, truth_values
+from chainrule.tables.kinds import as_floats, commonest, is_nested, refuse_infinite, refuse_words, simple, truth_values
 from chainrule.tables.place import Source, listed, place, shown, source_name
-from chainrule.tables.schema import Column, Schema
+from chainrule.tables.schema import Schema
 from chainrule.tables.statistics import FARTHEST, robust_scaling, standard_scaling
 
 #: where robustly scaled numbers bend from linear to logarithmic, in scales
@@ -283,19 +283,22 @@ def fit_encoder(
     frame: pl.DataFrame,
     weights: np.ndarray | None = None,
     scaling: Scaling = "robust",
+    rows: np.ndarray | None = None,
 ) -> Encoder:
     """Learn the encoding of a schema's inputs from training rows.
 
     Parameters
     ----------
     schema : Schema
-        Of the whole table.
+        Of the whole table; only what kind each column is of is taken from it.
     frame : polars.DataFrame
-        The training rows.
     weights : array of shape (n_rows,), optional
-        Weight of each row, at least 0; 2 is a row twice, 0 no row.
+        Weight of each training row, at least 0; 2 is a row twice, 0 no row.
     scaling : {"robust", "standard"}
         How numbers are scaled, see the module's description.
+    rows : integer array of shape (n_rows,), optional
+        Which rows of the frame are the training rows; all by default. Column by column they are read, so that there is
+        never a second table.
 
     Returns
     -------
@@ -310,44 +313,43 @@ def fit_encoder(
         raise OptionError(f"scaling must be 'robust' or 'standard', got {scaling!r}")
     if weights is not None:
         weights = np.asarray(weights, np.float64)
-        frame, weights = frame.filter(weights > 0), weights[weights > 0]
-    if not frame.height:
+        if not (weights > 0).all():
+            there = np.flatnonzero(weights > 0)
+            rows, weights = there if rows is None else rows[there], weights[there]
+    if not (frame.height if rows is None else len(rows)):
         raise TableError("there are no training rows to learn the encoding from; keep some (of positive weight)")
     encodings: list[Encoding] = []
     for column in schema.inputs:
-        codes = _raw(column, frame)
+        cells = frame[column.name] if rows is None else frame[column.name].gather(rows)
         if column.kind == "categorical":
-            seen = tuple(str(c) for k, c in enumerate(column.categories) if (codes == k).any())
-            encodings.append(Categorical(column.name, bool(np.isnan(codes).any()), seen))
+            texts = labels(_single(cells, None))
+            encodings.append(Categorical(column.name, bool(texts.null_count()), tuple(commonest(texts, weights))))
         elif column.kind == "boolean":
-            encodings.append(Boolean(column.name, bool(np.isnan(codes).any())))
+            encodings.append(Boolean(column.name, bool(np.isnan(truth_values(simple(cells))).any())))
         else:
-            encodings.append(Numeric.fit(column.name, codes, weights, scaling))
+            values = _codes(Numeric(column.name, False, 0.0, 1.0), cells, None)
+            encodings.append(Numeric.fit(column.name, values, weights, scaling))
     return encoder_of(encodings, scaling)
 
 
-def raw_codes(schema: Schema, frame: pl.DataFrame) -> np.ndarray:
-    """The inputs as numbers, before anything is learned from them: two rows are the same if their codes are.
+def raw_columns(schema: Schema, frame: pl.DataFrame) -> Iterator[np.ndarray]:
+    """The inputs as numbers, one column after the other, before anything is learned from them.
 
-    Returns
-    -------
-    array of shape (n_rows, n_columns)
-        Numbers, positions among the schema's categories, truth values; NaN for missing.
+    Two rows are the same if their numbers are.
+
+    Yields
+    ------
+    array of shape (n_rows,)
+        Numbers, truth values, places of categories among all of the table's; NaN for missing.
     """
-    codes = np.empty((frame.height, len(schema.inputs)))
-    for k, column in enumerate(schema.inputs):
-        codes[:, k] = _raw(column, frame)
-    return codes
-
-
-def _raw(column: Column, frame: pl.DataFrame) -> np.ndarray:
-    if column.kind == "boolean":
-        return truth_values(simple(frame[column.name]))
-    if column.kind == "categorical":
-        every: Encoding = Categorical(column.name, False, tuple(str(c) for c in column.categories))
-    else:
-        every = Numeric(column.name, False, 0.0, 1.0)
-    return _codes(every, frame[column.name], None)
+    for column in schema.inputs:
+        if column.kind == "boolean":
+            yield truth_values(simple(frame[column.name]))
+        elif column.kind == "categorical":
+            texts = labels(_single(frame[column.name], None))
+            yield _places(texts, texts.drop_nulls().unique().sort().to_list())
+        else:
+            yield _codes(Numeric(column.name, False, 0.0, 1.0), frame[column.name], None)
 
 
 def matrix_encoder(
@@ -380,9 +382,7 @@ def encoder_of(encodings: Sequence[Encoding], scaling: Scaling) -> Encoder:
 
 def _codes(encoding: Encoding, column: pl.Series, source: Source) -> np.ndarray:
     """One raw column as numbers, (n_rows,)."""
-    if is_nested(column):
-        raise TableError(f"{place(source, column=column.name)} has cells of type {column.dtype}, not single values")
-    column = simple(column)
+    column = _single(column, source)
     match encoding:
         case Numeric():
             if column.dtype.is_temporal():
@@ -399,12 +399,21 @@ def _codes(encoding: Encoding, column: pl.Series, source: Source) -> np.ndarray:
         case Boolean():
             return truth_values(column)
         case Categorical():
-            texts = labels(column)
-            known = list(encoding.categories)
-            codes = texts.replace_strict(
-                known, [float(k) for k in range(len(known))], default=UNSEEN, return_dtype=pl.Float64
-            )
-            return codes.set(texts.is_null(), None).fill_null(float("nan")).to_numpy()
+            return _places(labels(column), encoding.categories)
+
+
+def _single(column: pl.Series, source: Source) -> pl.Series:
+    if is_nested(column):
+        raise TableError(f"{place(source, column=column.name)} has cells of type {column.dtype}, not single values")
+    return simple(column)
+
+
+def _places(texts: pl.Series, known: Sequence[str]) -> np.ndarray:
+    """Where each text stands among the known ones; -1 for others, NaN for missing."""
+    codes = texts.replace_strict(
+        list(known), [float(k) for k in range(len(known))], default=UNSEEN, return_dtype=pl.Float64
+    )
+    return codes.set(texts.is_null(), None).fill_null(float("nan")).to_numpy()
 
 
 def _take(x: Any, columns: np.ndarray) -> Any:

@@ -278,15 +278,19 @@ def truth_values(column: pl.Series) -> np.ndarray:
 
 
 def _categorical(column: pl.Series, source: Source, counts: dict[str, Any]) -> Column:
-    texts, times = counted(labels(column))
-    commonest = np.argsort(-times.to_numpy().astype(np.int64), kind="stable")[:MOST_CATEGORIES]
-    kept = in_order(texts.gather(commonest).to_list())
+    kept = commonest(labels(column))
     number = counts["distinct"]
     if number > MOST_CATEGORIES:
         reason = f"the {MOST_CATEGORIES} commonest of {number} categories; the others count as unseen"
     else:
         reason = f"{number} categories: {listed(kept, 6)}" if number > 1 else f"one category: {listed(kept)}"
     return Column(name=column.name, role="input", kind="categorical", reason=reason, categories=tuple(kept), **counts)
+
+
+def commonest(texts: pl.Series, weights: np.ndarray | None = None) -> list[str]:
+    """The categories of a column, the `MOST_CATEGORIES` of most rows, or of most weight, if there are more."""
+    every, times = counted(texts, weights)
+    return in_order(every.gather(np.argsort(-times.to_numpy(), kind="stable")[:MOST_CATEGORIES]).to_list())
 
 
 def in_order(texts: list[str]) -> list[str]:
