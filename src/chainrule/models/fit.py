@@ -27,6 +27,8 @@ from chainrule.tables import TargetEncoder
 
 #: rows a member is trained on, and rows that decide when it stops
 Part = tuple[Rows, Rows | None]
+#: by how much an embedding must lower the validation loss per row; less may be chance in a small table
+WORTH = 0.02
 #: members after which it is settled whether an embedding helps
 TRIALS = 3
 EMBEDDINGS = ("auto", "none", "piecewise")
@@ -116,7 +118,8 @@ def fit_network(
 ) -> list[Training]:
     """Train every member, each the best of its starts.
 
-    Where the embedding is left open the first members are trained with and without, and the others like the better.
+    Where the embedding is left open the first members are trained with and without; if their mean validation loss is
+    smaller with it by more than `WORTH`, all have it.
 
     Parameters
     ----------
@@ -160,7 +163,11 @@ def fit_network(
     candidates = _candidates(network, parts, options)
     first = range(min(TRIALS, options.n_members) if len(candidates) > 1 else options.n_members)
     with nullcontext() if keeper is None else keeper.keeping(identity(network, parts, options)):
-        members = min(train_all(candidates, first), key=lambda trained: sum(t.best_loss for t in trained))
+        members, *others = train_all(candidates, first)
+        for other in others:
+            gain = np.mean([a.best_loss - b.best_loss for a, b in zip(members, other, strict=True)])
+            if gain > WORTH:
+                members = other
         return members + train_all([members[0].network], range(len(first), options.n_members))[0]
 
 
