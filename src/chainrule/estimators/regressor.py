@@ -44,8 +44,8 @@ class FeedForwardRegressor(RegressionEstimator):
     validation_fraction : float, default=0.1
     embedding : {"auto", "none", "piecewise"}, default="auto"
         Whether columns of numbers also enter as `PiecewiseLinear` values, which lets the network follow jumps and
-        wiggles. "auto": if that lowers the validation loss of the first three members by more than 0.02 per row; not under
-        `l1` or `group_l1`, and not without validation rows.
+        wiggles. "auto": if that lowers the validation loss of the first three members by more than 0.02 per row; not
+        under `l1` or `group_l1`, and not without validation rows.
     n_members : int, default=5
         Networks in the ensemble; their distributions are mixed. Each holds out rows of its own, so that together they
         learn from all.
