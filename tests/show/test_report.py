@@ -111,6 +111,27 @@ def test_every_output_has_a_whole_report(targets, output):
         assert target in said
 
 
+def test_names_are_names_and_no_formulas():
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "$\\frac{$": rng.normal(size=60),
+            "<script>": rng.choice(["$a$", "`b`", "<i>"], 60),
+            "y$_{$": rng.choice(["$\\no$", "x"], 60),
+        }
+    )
+    page = document(report_of_table(fitted("y$_{$", frame=frame, max_epochs=2))).html()
+    assert "<script>" not in page
+    assert "<i>" not in page
+    assert re.search(r">\$\\frac\{\$ = ", page)
+
+
+def test_targets_of_any_size():
+    frame = table().select("a", "b", pl.col("y") * 1e250)
+    page = document(report_of_table(fitted("y", frame=frame, max_epochs=2))).html()
+    assert not re.search(r"\bnan\b|\binf\b", text_of(page))
+
+
 def test_sections_stand_alone(numeric):
     from chainrule.show.document import Document
 

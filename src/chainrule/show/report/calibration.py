@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.outputs.calibration import Reliability, interval_coverage, pit_histogram, reliability
 from chainrule.show.document import Document
-from chainrule.show.report.data import ReportData, View, number, percent
+from chainrule.show.report.data import ReportData, View, label, number, percent
 from chainrule.show.style import COLOURS, FAINT, INK, panels, styled
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _predicted(ax: Axes, mean: np.ndarray, y: np.ndarray, name: str) -> None:
     low, high = float(min(mean.min(), y.min())), float(max(mean.max(), y.max()))
     ax.plot([low, high], [low, high], color=INK, lw=0.8, ls="--")
     ax.plot(mean, y, "o", ms=3.2, color=COLOURS[0], alpha=0.55, mec="none", rasterized=len(y) > 400)
-    ax.set_xlabel(f"predicted {name}")
+    ax.set_xlabel(f"predicted {label(name, 40)}")
     ax.set_ylabel("observed")
     ax.set_title("observed against predicted")
     ax.grid()
@@ -224,7 +224,7 @@ def _confusion(ax: Axes, matrix: np.ndarray, classes: tuple[str, ...]) -> None:
             ax.text(
                 j + 0.5, i + 0.5, number(float(matrix[i, j]), 3), ha="center", va="center", color=colour, fontsize=8
             )
-    names = [c[:14] for c in classes]
+    names = [label(c, 14) for c in classes]
     ax.set_xticks(np.arange(n) + 0.5, names, rotation=0 if n < 5 else 60, ha="center" if n < 5 else "right")
     ax.set_yticks(np.arange(n) + 0.5, names)
     ax.tick_params(length=0)

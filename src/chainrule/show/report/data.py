@@ -222,6 +222,11 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if abs(value) < 1e4 or abs(value) >= 1e7 else f"{value:.0f}"
 
 
+def label(text: str, most: int) -> str:
+    """Text for a figure: of so many characters, dollar signs as they are instead of as formulas."""
+    return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
+
+
 def plus_minus(value: float, error: float) -> str:
     """A number with its standard error, both with the decimals that two digits of the error need."""
     if not np.isfinite(value) or not np.isfinite(error):

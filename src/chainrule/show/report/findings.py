@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.show.report.data import ReportData, counted, number, percent
+from chainrule.show.report.measures import largest
 from chainrule.tables import robust_scaling
 
 #: a column that alone predicts so well is suspected of knowing the target: skill, and rank correlation
@@ -133,7 +134,13 @@ def _leaks(data: ReportData) -> list[Finding]:
     found = []
     for k, target in enumerate(data.model.target.names):
         for j, (name, kind) in enumerate(zip(data.names, data.kinds, strict=True)):
-            arguments = known.x[:, j], known.y[:, k], judged.x[:, j], judged.y[:, k]
+            units = 1.0 if kind == "categorical" else largest(known.x[:, j]), 1.0 if classes else largest(known.y[:, k])
+            arguments = (
+                known.x[:, j] / units[0],
+                known.y[:, k] / units[1],
+                judged.x[:, j] / units[0],
+                judged.y[:, k] / units[1],
+            )
             new, old = (
                 one_column_skill(*arguments[:2], *rows, categorical=kind == "categorical", classes=classes)
                 for rows in (arguments[2:], arguments[:2])

@@ -33,12 +33,19 @@ def mean_and_error(values: np.ndarray, w: np.ndarray) -> tuple[float, float]:
 
     Cochran (1977), *Sampling Techniques*: the ratio estimator's linearised variance.
     """
-    share = w / np.sum(w)
-    mean = float(share @ values)
+    share, unit = w / np.sum(w), largest(values)
+    scaled = values / unit  # so that no square overflows
+    mean = float(share @ scaled)
     n = np.count_nonzero(w)
     if n < 2 or not np.isfinite(mean):
-        return mean, float("nan")
-    return mean, float(np.sqrt(n / (n - 1) * np.sum(np.square(share * (values - mean)))))
+        return mean * unit, float("nan")
+    return mean * unit, unit * float(np.sqrt(n / (n - 1) * np.sum(np.square(share * (scaled - mean)))))
+
+
+def largest(values: np.ndarray) -> float:
+    """The largest magnitude among finite values, as a unit: 1 where that is 0."""
+    there = np.abs(values[np.isfinite(values)])
+    return float(np.max(there, initial=0.0)) or 1.0
 
 
 def measures(distribution: Distribution, y: np.ndarray, task: str, w: np.ndarray) -> dict[str, Measure]:
@@ -63,16 +70,18 @@ def measures(distribution: Distribution, y: np.ndarray, task: str, w: np.ndarray
         p = np.asarray(distribution.mean())
         right = np.argmax(p, axis=1) == y if task == "classes" else (p > 0.5) == (y > 0.5)
         return {"accuracy": mean(right), "log-loss": mean(loss)}
-    with np.errstate(over="ignore", invalid="ignore"):
-        squared = mean(np.square(np.asarray(distribution.mean()) - y))
-        variance = mean_and_error(np.square(y - mean_and_error(y, w)[0]), w)[0]
-        root = float(np.sqrt(squared.value))
-        ratio = (1.0 - squared.value / variance, squared.error / variance) if variance > 0.0 else (np.nan, np.nan)
-        width = squared.error / (2.0 * root) if root > 0.0 else 0.0
+    error = np.asarray(distribution.mean()) - y
+    deviation = y - mean_and_error(y, w)[0]
+    unit = max(largest(error), largest(deviation))
+    squared = mean(np.square(error / unit))
+    variance = mean_and_error(np.square(deviation / unit), w)[0]
+    root = float(np.sqrt(squared.value))
+    ratio = (1.0 - squared.value / variance, squared.error / variance) if variance > 0.0 else (np.nan, np.nan)
+    width = squared.error / (2.0 * root) if root > 0.0 else 0.0
     interval = distribution.interval(0.9)
     return {
         "R²": Measure(float(ratio[0]), float(ratio[1]), squared.rows),
-        "RMSE": Measure(root, width, squared.rows),
+        "RMSE": Measure(unit * root, unit * width, squared.rows),
         "NLL": mean(loss),
         "CRPS": mean(distribution.crps(y)),
         "cover 90%": mean((interval[:, 0] <= y) & (y <= interval[:, 1])),

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.outputs import Distribution
 from chainrule.show.document import Document
-from chainrule.show.report.data import ReportData, number, percent
+from chainrule.show.report.data import ReportData, label, number, percent
 from chainrule.show.style import COLOURS, FAINT, INK, panels, styled
 
 RANKS = ("worst", "second worst", "third worst")
@@ -110,10 +110,14 @@ def rows(data: ReportData, page: Document) -> None:
             place = np.arange(len(order))
             ax.barh(place, values, color=[COLOURS[2] if v >= 0 else COLOURS[1] for v in values], height=0.62)
             ax.axvline(0.0, color=INK, lw=0.8)
-            ax.set_yticks(place, [_label(data, int(j), data.judged.x[story.place, j]) for j in order], fontsize=8)
+            ax.set_yticks(
+                place, [label(_label(data, int(j), data.judged.x[story.place, j]), 60) for j in order], fontsize=8
+            )
             ax.invert_yaxis()
-            ax.set_title(_title(data, story, rank, story.place == typical), fontsize=9)
-            ax.set_xlabel(f"contribution to {target.names[0]}" if numeric else f"points of P({_name(data, story)})")
+            ax.set_title(label(_title(data, story, rank, story.place == typical), 120), fontsize=9)
+            ax.set_xlabel(
+                label(f"contribution to {target.names[0]}" if numeric else f"points of P({_name(data, story)})", 60)
+            )
             ax.grid(axis="x", color=FAINT, alpha=0.25)
             ax.margins(x=0.08)
     page.figure(figure, "Contributions of the columns, largest first; green raises the prediction, orange lowers it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.show.document import Document
-from chainrule.show.report.data import ReportData, counted, number, percent
+from chainrule.show.report.data import ReportData, counted, label, number, percent
 from chainrule.show.report.findings import findings
 from chainrule.show.style import COLOURS, panels, styled
 from chainrule.tables import Column
@@ -81,7 +81,7 @@ def _targets(data: ReportData, page: Document) -> None:
             if target.task == "numeric":
                 bins = min(60, len(np.histogram_bin_edges(known.y[:, k], "auto")) - 1)
                 ax.hist(known.y[:, k], bins=bins, weights=known.w, color=COLOURS[0], edgecolor="white", lw=0.5)
-                ax.set_xlabel(name)
+                ax.set_xlabel(label(name, 40))
                 ax.set_ylabel("rows")
                 ax.grid(axis="y")
             else:
@@ -89,10 +89,10 @@ def _targets(data: ReportData, page: Document) -> None:
                 count = np.bincount(known.y[:, k].astype(np.int64), known.w, len(classes))
                 order = np.argsort(-count, kind="stable")[:MOST_CLASSES]
                 ax.barh(np.arange(len(order)), count[order], color=COLOURS[0], height=0.65)
-                ax.set_yticks(np.arange(len(order)), [classes[c][:24] for c in order])
+                ax.set_yticks(np.arange(len(order)), [label(classes[c], 24) for c in order])
                 ax.invert_yaxis()
                 ax.set_xlabel("rows")
-                ax.set_title(name)
+                ax.set_title(label(name, 40))
                 ax.grid(axis="x")
     more = f" (the first {MOST_TARGETS} of {len(target.names)})" if len(target.names) > MOST_TARGETS else ""
     what = "targets" if len(target.names) > 1 else "target"
