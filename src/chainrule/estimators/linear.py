@@ -34,6 +34,7 @@ from chainrule.estimators.regression import RegressionEstimator
 from chainrule.learn.optimizers import LBFGS, Optimizer
 from chainrule.models.fit import FitOptions
 from chainrule.models.inputs import Inputs, Scaling
+from chainrule.networks import Network
 from chainrule.outputs import Gaussian, Output
 from chainrule.tables import Encoder, Numeric, TargetEncoder
 
@@ -41,7 +42,6 @@ from chainrule.tables import Encoder, Numeric, TargetEncoder
 _FIXED: dict[str, Any] = {
     "network": None,
     "output": "auto",
-    "group_l1": 0.0,
     "embedding": "none",
     "n_members": 1,
     "n_starts": 1,
@@ -92,22 +92,14 @@ class _Linear(FeedForwardEstimator):
     def _show(self) -> None:
         super()._show()
         model = self.model_
-        encoder, target, member = model.inputs.encoder, model.target, model.members[0]
         self.optimality_residual_ = float(model.facts.get("optimality_residual", np.nan))
         self.converged_ = bool(model.facts.get("converged", False))
         if model.network is None or model.network.layers:
             raise ModelFileError(f"the model is not linear, as a {type(self).__name__} must be")
-        pieces = model.network.layout(model.inputs.n_features, len(target.names)).unflatten(member.theta)
-        weight, bias = pieces["output.weight"].T, pieces["output.bias"]  # (n_raw, n_inputs)
-        location, scale = affine(encoder)
-        coefficients = weight / scale * np.array(target.scale)[:1, None]
-        intercept = bias * np.array(target.scale)[:1] - coefficients @ location
-        if target.task == "numeric":
-            intercept = intercept + np.array(target.center)
-        elif len(intercept) > 1 and len(target.names) == 1:  # softmax does not see a common shift
-            intercept = intercept - intercept.mean()
+        encoder = model.inputs.encoder
         indicator = indicators(encoder)
         self.coef_names_ = np.asarray(encoder.feature_names, dtype=object)[~indicator]
+        coefficients, intercept = own_coefficients(model.network, encoder, model.target, model.members[0].theta)
         self.coef_, self.intercept_ = self._shaped(coefficients[:, ~indicator], intercept)
         missing = np.zeros((len(coefficients), len(encoder.encodings)))
         missing[:, encoder.groups[indicator]] = coefficients[:, indicator]
@@ -115,6 +107,22 @@ class _Linear(FeedForwardEstimator):
 
     def _shaped(self, coefficients: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return coefficients, intercept
+
+
+def own_coefficients(
+    network: Network, encoder: Encoder, target: TargetEncoder, theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (n_raw, n_inputs) and intercepts (n_raw,) of a linear network, in the data's own units."""
+    pieces = network.layout(len(encoder.feature_names), len(target.names)).unflatten(theta)
+    weight, bias = pieces["output.weight"].T, pieces["output.bias"]  # (n_raw, n_inputs)
+    location, scale = affine(encoder)
+    coefficients = weight / scale * np.array(target.scale)[:1, None]
+    intercept = bias * np.array(target.scale)[:1] - coefficients @ location
+    if target.task == "numeric":
+        intercept = intercept + np.array(target.center)
+    elif len(intercept) > 1 and len(target.names) == 1:  # softmax does not see a common shift
+        intercept = intercept - intercept.mean()
+    return coefficients, intercept
 
 
 def affine(encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
@@ -149,6 +157,9 @@ class LinearRegression(_Linear, RegressionEstimator):
     ----------
     l1, l2 : float
         Strengths of the penalties; the Bayesian readings are Laplace and Gaussian priors.
+    group_l1 : float
+        Strength of ``Σ ‖W_g‖``, over the raw columns g with all their weights (a column of text has one per category,
+        and all targets have theirs): drops whole columns. Not together with `l1`.
     fit_intercept : bool
     standardize : bool
         Whether penalties apply to the weights of standardised inputs (and target), instead of those in the data's own
@@ -178,6 +189,7 @@ class LinearRegression(_Linear, RegressionEstimator):
         l1: float = 0.0,
         l2: float = 0.0,
         *,
+        group_l1: float = 0.0,
         fit_intercept: bool = True,
         standardize: bool = False,
         tol: float = 1e-10,
@@ -186,6 +198,7 @@ class LinearRegression(_Linear, RegressionEstimator):
     ) -> None:
         self.l1 = l1
         self.l2 = l2
+        self.group_l1 = group_l1
         self.fit_intercept = fit_intercept
         self.standardize = standardize
         self.tol = tol
@@ -215,8 +228,7 @@ class LogisticRegression(_Linear, ClassificationEstimator):
 
     Parameters
     ----------
-    l1, l2 : float
-    fit_intercept, standardize, tol, max_iter
+    l1, l2, group_l1, fit_intercept, standardize, tol, max_iter
         As in `LinearRegression`.
     class_weight : dict, "balanced" or None
 
@@ -237,6 +249,7 @@ class LogisticRegression(_Linear, ClassificationEstimator):
         l1: float = 0.0,
         l2: float = 1e-4,
         *,
+        group_l1: float = 0.0,
         fit_intercept: bool = True,
         standardize: bool = False,
         class_weight: Any = None,
@@ -246,6 +259,7 @@ class LogisticRegression(_Linear, ClassificationEstimator):
     ) -> None:
         self.l1 = l1
         self.l2 = l2
+        self.group_l1 = group_l1
         self.fit_intercept = fit_intercept
         self.standardize = standardize
         self.class_weight = class_weight

@@ -223,7 +223,7 @@ def penalty_weights(training: Any, key: str) -> np.ndarray:
     """Strength of the L1 or L2 penalties for each element of θ."""
     o = training.options
     if any(isinstance(p, GroupL1) for p in o.penalties):
-        raise OptionError("group L1 is not available with L-BFGS; use optimizer='adam'")
+        raise OptionError("group L1 on hidden layers is not available with L-BFGS; use optimizer='adam'")
     weights = np.ones(training.layout.size) if o.penalise_biases else training.layout.mask()
     if o.raw_units is not None:  # w = v · target scale / input scale, and the loss was divided by target scale²
         input_scale, target_scale = o.raw_units
@@ -253,6 +253,11 @@ def run_full_batch(
     training keeps that may have to go on later: told again, they bring the solver to the same bits in no time.
     """
     o, rows, network = training.options, training.rows, training.network
+    if not network.layers and any(isinstance(p, GroupL1) for p in o.penalties):
+        from chainrule.learn.path import run_exactly
+
+        run_exactly(training)
+        return
     dtype = np.dtype(o.dtype)
     sizes = (training.n_inputs, training.n_targets, len(rows))
     graph, second = objective_graphs(network, *sizes, o.loss, dtype)
