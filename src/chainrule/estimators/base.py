@@ -237,9 +237,9 @@ class FeedForwardEstimator(BaseEstimator):
         return Inputs.of_matrix(table, weights, getattr(self, "feature_names_in_", None), self._scaling)
 
     def _rows(self, inputs: Inputs, target: TargetEncoder, table: Any, codes: np.ndarray, weights: np.ndarray) -> Rows:
+        dtype = self._setting("dtype")
         with np.errstate(all="ignore"):
-            x = np.asarray(inputs.encode(inputs.arrays(table)))
-        return Rows.of(x, target.standardise(codes), weights, self._setting("dtype"))
+            return Rows.of(inputs.encode_rows(table, dtype=dtype), target.standardise(codes), weights, dtype)
 
     def _weighted(self, table: Any, codes: np.ndarray, sample_weight: Any) -> tuple[Any, np.ndarray, np.ndarray]:
         """Rows with their weights, equal rows put together."""

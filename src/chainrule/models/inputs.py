@@ -90,6 +90,7 @@ class Inputs:
         -------
         array of shape (n_rows, n_features)
         """
+        table = table if isinstance(table, np.ndarray) else frame_from_any(table)
         n_rows = len(table if rows is None else rows)
         x = np.empty((n_rows, self.n_features), dtype)
         for start in range(0, n_rows, BLOCK):
