@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.show.report.data import ReportData, counted, number, percent
 from chainrule.show.report.measures import largest
 from chainrule.tables import robust_scaling
+from chainrule.tables.place import option
 
 #: a column that alone predicts so well is suspected of knowing the target: skill, and rank correlation
 LEAK_SKILL, LEAK_RANK = 0.98, 0.99
@@ -157,7 +158,7 @@ def _leaks(data: ReportData) -> list[Finding]:
                 Finding(
                     "Leaking column",
                     f"`{name}` alone predicts `{target}` almost perfectly: on the {data.judged_on} rows {how}. If it "
-                    f"is known only once `{target}` is, leave it out: `--drop {name}`.",
+                    f"is known only once `{target}` is, leave it out: `{option('--drop', name)}`.",
                     name,
                 )
             )
@@ -179,8 +180,8 @@ def _identifiers(data: ReportData) -> list[Finding]:
             distinct = kind == "categorical" and len(values) >= ENOUGH and count > 0.5 * len(values)
             what = f"it has {count} different values in {len(values)} rows"
         if distinct:
-            text = f"`{name}` looks like an identifier: {what}. If it names rows, leave it out: `--drop {name}`."
-            found.append(Finding("ID-like column", text, name))
+            remedy = f"If it names rows, leave it out: `{option('--drop', name)}`."
+            found.append(Finding("ID-like column", f"`{name}` looks like an identifier: {what}. {remedy}", name))
     return found
 
 

@@ -24,7 +24,7 @@ def summary(data: ReportData, page: Document) -> None:
         page.note(_sentence(data.warning), warning=True)
     warnings = [f for f in findings(data) if f.serious]
     if warnings:
-        which = "; ".join(f"{f.title.lower()} ({f.column})" if f.column else f.title.lower() for f in warnings[:6])
+        which = "; ".join(f"{f.title} (`{f.column}`)" if f.column else f.title for f in warnings[:6])
         page.note(f"{counted(len(warnings), 'warning')} about the data below: {which}.", warning=True)
     what = {"numeric": "a number", "binary": "one of two values", "classes": "one of several classes"}[target.task]
     facts = [("target", f"{', '.join(f'`{n}`' for n in target.names)}, {what}{' each' * (len(target.names) > 1)}")]
