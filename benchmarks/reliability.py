@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from benchmarks.reliability_checks import Check
 from benchmarks.reliability_files import model_files
 from benchmarks.reliability_mixtures import mixtures
+from benchmarks.reliability_training import killed_trainings
 
 SECTIONS: dict[str, Callable[[int, int], Iterator[Check]]] = {
     "model-file mutations and truncations": model_files,
     "mixture outputs on adversarial data": mixtures,
+    "trainings killed and stopped": killed_trainings,
 }
 
 

@@ -120,7 +120,7 @@ def fit(
     progress = Progress(quiet)
     command = repeat_command(sys.argv, network.seed)
     facts = {"command": command, "data": str(data), "seed": network.seed}
-    with kept(checkpoints, sys.argv) as keeper, closing(progress):
+    with kept(checkpoints, sys.argv, data, validation, place, report) as keeper, closing(progress):
         fitted = fit_table(
             frame,
             schema,

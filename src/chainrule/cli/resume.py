@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from chainrule.errors import OptionError
+
 if TYPE_CHECKING:
     from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 
@@ -33,18 +35,26 @@ class CheckpointOptions:
 
 
 @contextmanager
-def kept(options: CheckpointOptions | None, argv: Sequence[str]) -> Iterator[CheckpointKeeper | None]:
+def kept(
+    options: CheckpointOptions | None, argv: Sequence[str], *others: Path | None
+) -> Iterator[CheckpointKeeper | None]:
     """A keeper of checkpoints if there are to be any, which SIGINT and SIGTERM ask to save and stop.
 
-    A second signal does not wait for the end of the present segment, and neither does one when nothing is trained.
+    The other files of the fit are not to be written over. A second signal does not wait for the end of the present
+    segment, and neither does one when nothing is trained.
     """
     options = options or CheckpointOptions()
     place = options.checkpoint or options.resume
     if place is None:
-        yield None
+        with _spoken_warnings():
+            yield None
         return
     from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
+    from chainrule.exchange.modelfile import refuse_same_file
 
+    refuse_same_file(place, *others)
+    if any(other is not None and place.absolute() == other.absolute() for other in others):
+        raise OptionError(f"{place} cannot be both the checkpoint and another file of this fit; name another file")
     command = shlex.join(["chainrule", *lasting(argv[1:]), "--resume", str(place)])
     with _spoken_warnings():
         keeper = CheckpointKeeper(place, options.resume, options.checkpoint_every, advice=f"go on with: {command}")
@@ -84,5 +94,6 @@ def _spoken_warnings() -> Iterator[None]:
         print(f"chainrule: warning: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning)
         warnings.showwarning = say
         yield

@@ -156,8 +156,12 @@ def _keep(file: Path, previous: Path) -> None:
         os.link(file, link)
     except OSError:
         os.replace(file, previous)
-    else:
+        return
+    try:
         os.replace(link, previous)
+    except OSError:
+        os.unlink(link)
+        raise
 
 
 def refuse_same_file(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:
