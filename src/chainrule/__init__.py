@@ -32,6 +32,7 @@ _HOME = {
     **dict.fromkeys(
         ("FeedForwardClassifier", "FeedForwardRegressor", "LogisticRegression", "LinearRegression"), "estimators"
     ),
+    **dict.fromkeys(("PathCV", "PenaltyPath", "penalty_path"), "estimators.path"),
     "load": "estimators",
     "summary": "models.summary",
     # pictures

@@ -258,7 +258,8 @@ class _Quadratic:
 
     def minimum(self, goal: float) -> np.ndarray:
         """Newton steps where they are enough, else native calls of proximal gradient steps and Newton steps again."""
-        theta, left = self._newton(self.start, goal)
+        fine = 1e-4 * goal  # a Newton step costs little, and what is left of an error grows with the condition
+        theta, left = self._newton(self.start, fine)
         if left <= goal or self.kind is None:
             return theta
         n = len(theta)
@@ -282,7 +283,7 @@ class _Quadratic:
         tick, best, least = [np.zeros(1)], theta, left
         for call in range(MOST_CALLS):
             carry, _ = run(carry, hyper, tick, np.zeros(FIRST_CALL << call, np.int64))
-            theta, left = self._newton(carry[0][:n], goal)
+            theta, left = self._newton(carry[0][:n], fine)
             if left < least:
                 best, least = theta, left
             if least <= goal:

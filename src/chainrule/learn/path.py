@@ -87,7 +87,8 @@ def linear_path(
     solver = linear_solver(network, rows, options, kind)
     share = 1.0 if l1_ratio is None else l1_ratio
     unit = 1.0 if options.raw_units is None else options.raw_units[1]  # see `own_units`
-    largest, theta = solver.largest_strength()
+    judge = linear_solver(network, rows, options, L1) if kind is None else solver
+    largest, theta = judge.largest_strength()
     largest *= RIDGE_BEGIN / float(np.median(solver.units)) if penalty == "l2" else unit / share
     if strengths is None:
         if not largest > 1e-12:  # of standardised data it is about 1
