@@ -33,6 +33,7 @@ _HOME = {
         ("FeedForwardClassifier", "FeedForwardRegressor", "LogisticRegression", "LinearRegression"), "estimators"
     ),
     **dict.fromkeys(("PathCV", "PenaltyPath", "penalty_path"), "estimators.path"),
+    "SearchCV": "estimators.search",
     "load": "estimators",
     "summary": "models.summary",
     # pictures

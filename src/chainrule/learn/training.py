@@ -221,6 +221,10 @@ class Training:
             self.network, self.n_inputs, self.n_targets, rows, dtype=o.dtype, loss=o.loss
         )
 
+    def compile(self) -> None:
+        """Make the code of an epoch and of the evaluation now; else it is made where it is first needed."""
+        _ = self._epoch, self._evaluate
+
     def hyper(self) -> list[Any]:
         """Current values of the hyper-parameters, in the graph's order."""
         values = self._hyper(self.options)

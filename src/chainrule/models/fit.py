@@ -149,7 +149,7 @@ def fit_network(
             training = Training(net, rows, replace(base, seed=seed_of(options.seed, k, start)), validation)
             if keeper is None:
                 return training.run(on_epoch=on_epoch)
-            return keeper.run(f"network {candidates.index(net)}, member {k}, start {start}", training, on_epoch)
+            return keeper.run(f"network {choices.index(net)}, member {k}, start {start}", training, on_epoch)
 
         if workers == 1:
             tries = [one(job) for job in jobs]
@@ -160,10 +160,10 @@ def fit_network(
         best = [min(tries[k : k + n], key=lambda t: t.best_loss) for k in range(0, len(tries), n)]
         return [best[k * len(members) : (k + 1) * len(members)] for k in range(len(networks))]
 
-    candidates = _candidates(network, parts, options)
-    first = range(min(TRIALS, options.n_members) if len(candidates) > 1 else options.n_members)
+    choices = candidates(network, parts, options)
+    first = range(min(TRIALS, options.n_members) if len(choices) > 1 else options.n_members)
     with nullcontext() if keeper is None else keeper.keeping(identity(network, parts, options)):
-        members, *others = train_all(candidates, first)
+        members, *others = train_all(choices, first)
         for other in others:
             gain = np.mean([a.best_loss - b.best_loss for a, b in zip(members, other, strict=True)])
             if gain > WORTH:
@@ -171,7 +171,7 @@ def fit_network(
         return members + train_all([members[0].network], range(len(first), options.n_members))[0]
 
 
-def _candidates(network: Network, parts: Sequence[Part], options: FitOptions) -> list[Network]:
+def candidates(network: Network, parts: Sequence[Part], options: FitOptions) -> list[Network]:
     """The networks to choose from: without and with an embedding."""
     # a penalty that picks inputs is about the inputs as they are, and a linear model is to be linear
     plain = not network.layers or options.l1 > 0 or options.group_l1 > 0
