@@ -226,7 +226,7 @@ def test_quantile_output(tmp_path):
         ("a,y\n1,2\n", ["--hiden", "3"], ["--hiden"]),
         ("a,y\n1,2\n", ["--epochs", "zero"], ["epochs"]),
         ("a,y\n1,2\n", ["--hidden", "64,x"], ["--hidden"]),
-        ("a,y\n1,2\n", ["--optimizer", "adan"], ["'adan'", "adam"]),
+        ("a,y\n1,2\n", ["--optimizer", "adan"], ['"adan"', "adam"]),
         ("a,y\n1,2\n", ["--activation", "relo"], ["'relo'", "relu"]),
         ("a,y\n1,2\n", ["--output", "gausian"], ["'gausian'", "gaussian"]),
         ("a,y\n1,2\n", ["--type", "a"], ["--type", "'a'"]),

@@ -86,3 +86,46 @@ def test_scores_on_rows_that_had_a_part_in_the_training_say_so(capsys, tmp_path)
     assert "which decided when to stop" in out
     out = said(capsys, PENGUINS, "--target", "species", "--validation-fraction", "0", *place)
     assert "which the models learned from" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--hidden", "64,0"], "--hidden takes numbers of units such as 64,64, or none; got '64,0'"),
+        (["--activation", "foo"], "--activation takes one of elu, "),
+        (["--optimizer", "foo"], "--optimizer"),
+        (["--test-fraction", "1.5"], "--test-fraction must lie in [0, 1), got 1.5"),
+        (["--output", "normal:3"], "normal takes nothing after the colon"),
+        (["--output", "mixture:0"], "output 'mixture:0': "),
+        (["--weight", "species"], "cannot be both the target and the weight"),
+        (["--weight", "sexx"], "there is no column 'sexx'; did you mean 'sex'?"),
+    ],
+)
+def test_options_that_make_no_sense(capsys, arguments, words):
+    line = refused(capsys, PENGUINS, "--target", "species", *arguments)
+    assert words in line
+    assert "or give a" not in line  # what only Python takes
+
+
+def test_an_argument_that_is_missing_is_named(capsys):
+    assert "the argument DATA is missing" in refused(capsys)
+
+
+def test_files_that_begin_otherwise(capsys, tmp_path):
+    def told(text, *arguments):
+        (tmp_path / "t.csv").write_text(text, "utf-8")
+        return refused(capsys, tmp_path / "t.csv", "--target", "y", *arguments)
+
+    assert "line 1 is 'sep=;', a word to Excel, not a header" in told("sep=;\na;y\n1;2\n2;3\n")
+    assert "remove what stands above the header" in told("# on Monday\na,y\n1,2\n2,3\n")
+    assert "is a header line missing?" in told("1,2\n2,3\n3,5\n")
+    assert "the weight is missing" in told("a,y,w\n1,2,1\n2,3,\n", "--weight", "w")
+    digits = "".join(f"{k},{k}{10**18}\n" for k in range(1, 40))
+    assert "use --output gaussian" in told(f"a,y\n{digits}")
+
+
+def test_a_hyphen_is_the_screen(capsys, tmp_path):
+    model = tmp_path / "m.chainrule"
+    said(capsys, PENGUINS, "--target", "species", "--model", model)
+    assert run(["predict", str(model), str(PENGUINS), "-o", "-"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 345

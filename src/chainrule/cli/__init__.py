@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.exceptions import UnusedCliTokensError
+from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
 from chainrule import __version__
 from chainrule.cli.bench import bench
@@ -81,6 +81,10 @@ def _refuse(message: str) -> int:
 def _usage(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"there is no use for the argument {error.unused_tokens[0]!r}; see which options there are"
+    if isinstance(error, MissingArgumentError) and error.argument is not None and error.argument.parameter.name:
+        name = error.argument.name.lstrip("-")
+        if error.argument.index is not None:
+            return f"the argument {name.upper()} is missing"
     return " ".join(str(error).split()).rstrip(".")
 
 

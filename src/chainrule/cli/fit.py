@@ -28,11 +28,13 @@ ColumnKind = Literal["numeric", "categorical", "boolean"]
 class NetworkOptions:
     """The network and how it is trained."""
 
-    hidden: Annotated[str, Parameter(help="Units of the hidden layers, such as 64,64; 'none' for a linear model.")] = (
+    hidden: Annotated[str, Parameter(help="Units of the hidden layers, such as 64,64; none for a linear model.")] = (
         "64,64"
     )
     activation: Annotated[str, Parameter(help="Unit of the hidden layers: silu, relu, tanh, sigmoid, gelu, …")] = "silu"
-    optimizer: Annotated[str, Parameter(help="adam, adamw, sgd, rmsprop, gd or lbfgs.")] = "adam"
+    optimizer: Annotated[
+        Literal["adam", "adamw", "sgd", "rmsprop", "gd", "lbfgs"], Parameter(help="How the loss is made smaller.")
+    ] = "adam"
     learning_rate: Annotated[float | None, Parameter(help="Step size; the optimizer's own by default.")] = None
     batch_size: Annotated[int | None, Parameter(help="Rows per step; from the number of rows by default.")] = None
     epochs: Annotated[int, Parameter(help="At most so many passes over the rows.")] = 600
@@ -70,6 +72,9 @@ def fit(
     test_fraction: Annotated[float, Parameter(help="Share of the rows kept aside for the scores.")] = 0.2,
     validation_fraction: Annotated[float, Parameter(help="Share of the rest that decides when to stop.")] = 0.15,
     drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.")] = False,
+    search: Annotated[
+        bool, Parameter(help="First compare learning rates, L2, layers and batch sizes around those given.", negative="")
+    ] = False,
     report: Annotated[
         Path | None, Parameter(help="Page to write: data, training, scores, calibration, what matters (.html).")
     ] = None,
@@ -90,7 +95,7 @@ def fit(
     from chainrule.exchange.modelfile import check_writable, refuse_same_file
     from chainrule.models.table import TableOptions, fit_table, read_schema
     from chainrule.tables import read_table
-    from chainrule.tables.place import listed
+    from chainrule.tables.place import headless, listed
 
     network = network or NetworkOptions()
     if not target:
@@ -106,6 +111,7 @@ def fit(
         test_fraction=test_fraction,
         validation_fraction=validation_fraction,
         drop_missing_target=drop_missing_target,
+        search=search,
     )
     training = fit_options(network)
     check_writable(place)
@@ -116,7 +122,8 @@ def fit(
     frame, schema = read_schema(read_table(data, missing=missing or ()), options, data)
     rows = None if validation is None else read_table(validation, missing=missing or ())
     say = (lambda *lines: None) if quiet else (lambda *lines: print(*lines, sep="\n"))
-    say(f"{data}: {schema.lines()[0]}", *schema.lines()[1:], *header_hint(frame.columns), "")
+    doubt = headless(frame.columns)
+    say(f"{data}: {schema.lines()[0]}", *schema.lines()[1:], *([f"note: {doubt}"] if doubt else []), "")
     progress = Progress(quiet)
     command = repeat_command(sys.argv, network.seed)
     facts = {"command": command, "data": str(data), "seed": network.seed}
@@ -168,21 +175,12 @@ _LEAST = {
 }
 
 
-def header_hint(columns: Sequence[str]) -> list[str]:
-    """A word where the column names look like the values of a row."""
-    from chainrule.tables.place import listed
-
-    numbers = [name for name in columns if name.strip().lstrip("+-").replace(".", "", 1).isdigit()]
-    if len(numbers) < 2 or 2 * len(numbers) < len(columns):
-        return []
-    return [f"note: are {listed(numbers, 4)} column names, or is a header line missing? It must be the first line"]
-
-
 def fit_options(network: NetworkOptions) -> FitOptions:
     """Training options of command-line options."""
     from chainrule.learn.optimizers import optimizer_of_name
     from chainrule.models.fit import FitOptions
     from chainrule.networks import hidden_layers
+    from chainrule.networks.units import UNITS
 
     for name, least in _LEAST.items():
         value = getattr(network, name)
@@ -191,8 +189,10 @@ def fit_options(network: NetworkOptions) -> FitOptions:
     if network.learning_rate is not None and not 0.0 < network.learning_rate < float("inf"):
         raise OptionError(f"--learning-rate must be a positive number, got {network.learning_rate}")
     sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
-    if not all(s.strip().isdigit() for s in sizes):
+    if not all(s.strip().isdigit() and int(s) for s in sizes):
         raise OptionError(f"--hidden takes numbers of units such as 64,64, or none; got {network.hidden!r}")
+    if network.activation not in UNITS:
+        raise OptionError(f"--activation takes one of {', '.join(sorted(UNITS))}; got {network.activation!r}")
     usual = network.optimizer == "adam" and network.learning_rate is None
     optimizer = None if usual else optimizer_of_name(network.optimizer, network.learning_rate)
     return FitOptions(
@@ -249,17 +249,28 @@ _SEEN = {
 }
 
 
+def search_lines(fitted: TableFit) -> list[str]:
+    """What a search compared; nothing without one."""
+    found = fitted.search
+    if found is None:
+        return []
+    words = f"search: {len(found.tried)} settings in {found.seconds:.1f} s, by validation loss; the first was fitted"
+    return [words, *(f"  {line}" for line in found.lines())]
+
+
 def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages: Sequence[Path] = ()) -> list[str]:
     """What there is to say after a fit."""
     from chainrule.cli.terminal import score_lines
     from chainrule.learn.training import diagnose
 
     first = fitted.trainings[0]
+    noun = "row" if fitted.repeated == 1 else "rows"
     counts = ", ".join(f"{n} {what}" for what, n in fitted.n_rows.items() if n)
     several = f" ({len(fitted.trainings)} networks)" if len(fitted.trainings) > 1 else ""
     kept = f", epoch {first.best_epoch} kept" if first.validation is not None else ""
     return [
-        f"rows: {counts}" + (f"; {fitted.repeated} repeated rows put together" if fitted.repeated else ""),
+        f"rows: {counts}" + (f"; {fitted.repeated} repeated {noun} put together" if fitted.repeated else ""),
+        *search_lines(fitted),
         f"network: {first.layout.size} parameters{several}, {first.epoch} epochs{kept}; stopped because {first.reason}",
         f"diagnosis: {diagnose(first.curves, first.best_epoch)}",
         "",

@@ -21,7 +21,12 @@ def predict(
     data: Path,
     *,
     output: Annotated[
-        Path | None, Parameter(name=["--output", "-o"], help="CSV or Parquet file to write; the screen by default.")
+        Path | None,
+        Parameter(
+            name=["--output", "-o"],
+            allow_leading_hyphen=True,
+            help="CSV or Parquet file to write; - for the screen, as by default.",
+        ),
     ] = None,
     interval: Annotated[
         float | None, Parameter(help="Add the central interval of this probability, such as 0.9.")
@@ -47,7 +52,9 @@ def predict(
 
     levels = parse_quantiles(quantiles)
     if interval is not None and not 0.0 < interval < 1.0:
-        raise OptionError(f"--interval must lie between 0 and 1, got {interval}")
+        raise OptionError(f"--interval must lie between 0 and 1, such as 0.9; got {interval}")
+    if output == Path("-"):
+        output = None
     if output is not None:
         check_writable(output)
         refuse_same_file(output, data, model)
@@ -70,7 +77,7 @@ def parse_quantiles(text: str | None) -> list[float]:
     except ValueError:
         raise OptionError(f"--quantiles takes numbers such as 0.1,0.5,0.9, got {text!r}") from None
     if not all(0.0 < q < 1.0 for q in levels):
-        raise OptionError(f"--quantiles must lie between 0 and 1, got {text}")
+        raise OptionError(f"--quantiles must lie between 0 and 1, such as 0.1,0.5,0.9; got {text}")
     return levels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,7 +33,7 @@ from chainrule.tables import (
     infer_schema,
     raw_columns,
 )
-from chainrule.tables.place import place, source_name
+from chainrule.tables.place import listed, place, source_name, unknown_column
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,9 +67,13 @@ def equal_table_rows(
 
 
 def table_inputs(X: Any, weights: np.ndarray, scaling: Scaling = "robust") -> Inputs:
-    """Learn the encoding of a data frame's columns from training rows."""
+    """Learn the encoding of a data frame's columns from training rows; warns of columns that cannot be used."""
     frame = frame_from_any(X)
-    return Inputs(fit_encoder(infer_schema(frame), frame, weights, scaling), named=True)
+    schema = infer_schema(frame)
+    gone = [f"{c.name!r} ({c.reason})" for c in schema.dropped if c.kind not in ("constant", "empty")]
+    if gone:
+        warnings.warn(f"columns left out: {', '.join(gone)}", stacklevel=4)
+    return Inputs(fit_encoder(schema, frame, weights, scaling), named=True)
 
 
 def output_of_name(name: str, n_classes: int = 0) -> Output:
@@ -87,12 +92,14 @@ def output_of_name(name: str, n_classes: int = 0) -> Output:
     try:
         if key == "quantile":
             return make([float(q) for q in argument.split(",")] if argument else [0.05, 0.25, 0.5, 0.75, 0.95])
-        if argument:
+        if argument and key == "gaussian_mixture":
             return make(int(argument))
+        if argument:
+            raise OptionError(f"{base} takes nothing after the colon; mixture:5 and quantile:0.1,0.5,0.9 do")
         output = make()
-    except (TypeError, ValueError) as error:
-        if isinstance(error, OptionError):
-            raise
+    except OptionError as error:
+        raise OptionError(f"output {name!r}: {error}") from None
+    except (TypeError, ValueError):
         raise OptionError(f"output {name!r}: {argument!r} is not what {key} takes") from None
     return output.for_target(n_classes) if key == "categorical" and n_classes else output
 
@@ -134,7 +141,7 @@ class TableOptions:
     def __post_init__(self) -> None:
         for name in ("test_fraction", "validation_fraction"):
             if not 0.0 <= getattr(self, name) < 1.0:
-                raise OptionError(f"{name.replace('_', '-')} must lie in [0, 1), got {getattr(self, name)}")
+                raise OptionError(f"--{name.replace('_', '-')} must lie in [0, 1), got {getattr(self, name)}")
         if self.output is not None:
             output_of_name(self.output, 2)  # an unknown name is refused before anything is read
 
@@ -167,6 +174,8 @@ class TableFit:
         Distributions of the judged rows by model name.
     repeated : int
         Rows that equal another one and were put together with it.
+    search : Search, optional
+        What was compared before.
     """
 
     schema: Schema
@@ -183,6 +192,7 @@ class TableFit:
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
     repeated: int = 0
+    search: Search | None = None
 
     @cached_property
     def frame(self) -> pl.DataFrame:
@@ -193,10 +203,10 @@ class TableFit:
 def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) -> tuple[pl.DataFrame, Schema]:
     """Find out what the columns are; rows with a missing target are refused, or left out if that was asked for."""
     if not options.targets:
-        raise OptionError(f"name the column to predict with --target; there are {', '.join(frame.columns)}")
-    row_weights(frame, options.weight, source)
+        raise OptionError(f"name the column to predict with --target; there are {listed(frame.columns)}")
     if options.weight in options.targets:
         raise OptionError(f"{options.weight!r} cannot be both the target and the weight; name another column")
+    row_weights(frame, options.weight, source)
     drop = (*options.drop, options.weight) if options.weight else options.drop
     base = options.output.partition(":")[0] if options.output else None
     schema = infer_schema(
@@ -324,6 +334,7 @@ def fit_table(
         judged=part,
         predicted=predicted,
         repeated=given - len(chosen),
+        search=found,
     )
 
 
@@ -416,14 +427,16 @@ def row_weights(frame: pl.DataFrame, column: str | None, source: Any) -> np.ndar
         return np.ones(len(frame))
     where = f"{source_name(source)}: " if source is not None else ""
     if column not in frame.columns:
-        raise TableError(f"{where}there is no weight column {column!r}; there are {', '.join(frame.columns)}")
+        raise unknown_column(source, column, frame.columns)
     if not frame[column].dtype.is_numeric():
         raise TableError(f"{where}the weight column {column!r} is not numbers; name a column of numbers >= 0")
     weights = frame[column].cast(float).fill_null(float("nan")).to_numpy()
     bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(bad):
+        wrong = weights[bad[0]]
         raise TableError(
-            f"{place(source, int(bad[0]), column)}: the weight is {weights[bad[0]]}; weights must be numbers >= 0"
+            f"{place(source, int(bad[0]), column)}: the weight is {'missing' if np.isnan(wrong) else wrong}; weights "
+            "must be numbers >= 0"
         )
     if not (weights > 0).any():
         raise TableError(f"{where}column {column!r}: every weight is zero; there is nothing to learn from")

@@ -80,10 +80,10 @@ def records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
         if not width:
             width = len(row)
         if len(row) != width:
-            raise Malformed(
-                f"line {start} has {_count(len(row), 'cell')}, but the header names {_count(width, 'column')}; "
-                "add or remove separators there, and put cells that hold one in double quotes"
-            )
+            counts = f"line {start} has {_count(len(row), 'cell')}, but the header names {_count(width, 'column')}"
+            if width == 1:
+                raise Malformed(f"{counts}; remove what stands above the header, which must be the first line")
+            raise Malformed(f"{counts}; add or remove separators there, and put cells that hold one in double quotes")
         yield start, row
 
 

@@ -76,9 +76,18 @@ def option(flag: str, column: str, value: str | None = None) -> str:
     return f"{flag} {shlex.quote(text) if text.isprintable() and len(text) <= 2 * LONGEST else shown(text)}"
 
 
+def headless(columns: Sequence[str]) -> str:
+    """A question where the column names look like the cells of a row; else empty."""
+    numbers = [name for name in columns if name.strip().lstrip("+-").replace(".", "", 1).isdigit()]
+    if len(numbers) < 2 or 2 * len(numbers) < len(columns):
+        return ""
+    return f"are {listed(numbers, 4)} column names, or is a header line missing? It must be the first line"
+
+
 def unknown_column(source: Source, name: str, columns: Sequence[str]) -> TableError:
     """The error for a name that is not a column's."""
     near = difflib.get_close_matches(name, columns, n=1)
     hint = f"did you mean {shown(near[0])}?" if near else f"the columns are {listed(columns)}"
     where = f"{source_name(source)}: " if source is not None else ""
-    return TableError(f"{where}there is no column {shown(name)}; {hint}")
+    doubt = headless(columns)
+    return TableError(f"{where}there is no column {shown(name)}; {hint}" + (f"; {doubt}" if doubt else ""))

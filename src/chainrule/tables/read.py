@@ -140,6 +140,8 @@ def _text(data: bytes) -> tuple[pl.DataFrame, bool]:
     _, header = next(records(_header_text(data), separator), (0, []))
     if not header:
         raise Malformed("is empty; a table needs a header line and rows")
+    if header[0][:4].lower() == "sep=":
+        raise Malformed(f"line 1 is {shown(separator.join(header))}, a word to Excel, not a header; remove that line")
     names = _names(header)
     if len(names) == 1:
         _check_blanks(data)

@@ -98,10 +98,14 @@ def target_column(
             "use --output categorical for classes, gaussian for numbers"
         )
     if distinct > min(MOST_CLASSES, len(present) / 2) and distinct > 2:
-        raise TableError(
-            f"{where}: the target has {distinct} different values in {len(present)} rows, too many for classes; "
-            "join rare ones, or choose another target"
+        digits = present.dtype == pl.String and numbers(present).null_count() == 0
+        remedy = (
+            "if these digits, padded with zeros or of 17 places and more, are amounts, use --output gaussian"
+            if digits
+            else "join rare ones, or choose another target"
         )
+        counts = f"{distinct} different values in {len(present)} rows"
+        raise TableError(f"{where}: the target has {counts}, too many for classes; {remedy}")
     reason = f"{reason}: {listed(classes, 6)}"
     return Column(name=column.name, role="target", kind=task, reason=reason, categories=classes, **facts)
 
