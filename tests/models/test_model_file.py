@@ -296,3 +296,13 @@ def test_loading_takes_the_files_size_and_little_more(tmp_path, original):
         assert tracemalloc.get_traced_memory()[1] < path.stat().st_size + 64 * 2**20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("units", [1, 2, 64])
+def test_small_networks_on_an_embedding_can_be_saved(tmp_path, units):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 6))
+    options = {"embedding": "piecewise", "max_iter": 2, "n_members": 1, "random_state": 0}
+    fitted = cr.FeedForwardRegressor((units,), **options).fit(x, x[:, 0])
+    fitted.save(tmp_path / "m.chainrule")
+    np.testing.assert_array_equal(load_model(tmp_path / "m.chainrule").predict(x).mean(), fitted.predict(x))

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.errors import ModelFileError
 from chainrule.graph.graph import Graph
 from chainrule.graph.serial import Cost
-from chainrule.networks import Maxout, Network
+from chainrule.networks import Maxout, Network, PiecewiseLinear
 
 #: nodes of a stored graph; so many of them take less than 64 MB
 MOST_NODES = 5_000
@@ -152,6 +152,8 @@ def most_cost(
         multiple, nodes = MOST_ELEMENTS_OF_OWN, MOST_NODES
     else:
         widths += sum(p.size for p in network.layout(n_features, n_targets).pieces if p.shape[:-1] == ())
+        # an embedding has no parameters, but as many values as the file lists intervals
+        widths += sum(len(layer.columns) for layer in network.layers if isinstance(layer, PiecewiseLinear))
         pieces = sum(layer.n_pieces for layer in network.layers if isinstance(layer, Maxout))
         multiple, nodes = MOST_ELEMENTS, min(MOST_NODES, 200 + 40 * len(network.layers) + 8 * pieces)
     elements = multiple * (n_parameters + n_rows * widths + 64)
