@@ -174,8 +174,6 @@ class TableFit:
         Distributions of the judged rows by model name.
     repeated : int
         Rows that equal another one and were put together with it.
-    search : Search, optional
-        What was compared before.
     """
 
     schema: Schema
@@ -192,7 +190,6 @@ class TableFit:
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
     repeated: int = 0
-    search: Search | None = None
 
     @cached_property
     def frame(self) -> pl.DataFrame:
@@ -334,7 +331,6 @@ def fit_table(
         judged=part,
         predicted=predicted,
         repeated=given - len(chosen),
-        search=found,
     )
 
 
