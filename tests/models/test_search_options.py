@@ -11,6 +11,7 @@ from chainrule.models.fit import FitOptions
 from chainrule.models.search import (
     Trial,
     at_best,
+    clearly_better,
     grid,
     rungs,
     search_options,
@@ -99,6 +100,8 @@ def test_options_of_a_table():
     first = search.tried[0]
     assert with_settings(options, first.settings) == best
     assert first.loss == min(t.loss for t in search.tried if t.rung == first.rung)
+    given = next(t for t in search.tried if t.settings["learning_rate"] == 1e-5 and t.rung > 1)
+    assert given.loss > first.loss
     lines = search.lines(3)
     assert lines[0].split() == ["learning_rate", "l2", "layers", "batch_size", "loss", "epochs"]
     assert lines[-1] == "and 51 more, left behind earlier"
@@ -106,3 +109,10 @@ def test_options_of_a_table():
         search_options(Gaussian(), [(rows(), None)], options)
     with pytest.raises(OptionError, match="learning rate"):
         space_around(FitOptions(optimizer=LBFGS()), 100)
+
+
+def test_what_is_given_stays_unless_beaten_clearly():
+    assert clearly_better(np.array([1.0, 1.2, 1.1]), np.zeros(3))
+    assert not clearly_better(np.array([1.0, -0.8, 0.1]), np.zeros(3))  # the standard error is 0.52
+    assert clearly_better(np.array([0.1]), np.zeros(1))
+    assert not clearly_better(np.zeros(2), np.zeros(2))

@@ -72,6 +72,10 @@ def fit(
     test_fraction: Annotated[float, Parameter(help="Share of the rows kept aside for the scores.")] = 0.2,
     validation_fraction: Annotated[float, Parameter(help="Share of the rest that decides when to stop.")] = 0.15,
     drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.")] = False,
+    search: Annotated[
+        bool,
+        Parameter(help="First compare learning rates, L2, layers and batch sizes around those given.", negative=""),
+    ] = False,
     report: Annotated[
         Path | None, Parameter(help="Page to write: data, training, scores, calibration, what matters (.html).")
     ] = None,
@@ -108,6 +112,7 @@ def fit(
         test_fraction=test_fraction,
         validation_fraction=validation_fraction,
         drop_missing_target=drop_missing_target,
+        search=search,
     )
     training = fit_options(network)
     check_writable(place)
@@ -245,6 +250,17 @@ _SEEN = {
 }
 
 
+def search_lines(fitted: TableFit) -> list[str]:
+    """What a search compared; nothing without one."""
+    found = fitted.search
+    if found is None:
+        return []
+    words = (
+        f"search: {len(found.tried)} settings in {found.seconds:.1f} s, by validation loss; the first line was fitted"
+    )
+    return [words, *(f"  {line}" for line in found.lines())]
+
+
 def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages: Sequence[Path] = ()) -> list[str]:
     """What there is to say after a fit."""
     from chainrule.cli.terminal import score_lines
@@ -257,6 +273,7 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages:
     kept = f", epoch {first.best_epoch} kept" if first.validation is not None else ""
     return [
         f"rows: {counts}" + (f"; {fitted.repeated} repeated {noun} put together" if fitted.repeated else ""),
+        *search_lines(fitted),
         f"network: {first.layout.size} parameters{several}, {first.epoch} epochs{kept}; stopped because {first.reason}",
         f"diagnosis: {diagnose(first.curves, first.best_epoch)}",
         "",

@@ -213,7 +213,7 @@ class Search:
     Parameters
     ----------
     tried : list of Tried
-        The best first.
+        What was chosen first, then by how far they came and their losses.
     seconds : float
     """
 
@@ -234,6 +234,9 @@ class Search:
 
 def search_options(output: Output, parts: Sequence[Part], options: FitOptions) -> tuple[FitOptions, Search]:
     """The options whose networks have the smallest validation loss, among those of `space_around` the given ones.
+
+    The given ones stay if the best are better by less than one standard error of the difference: the least of many
+    losses is low by luck too.
 
     Parameters
     ----------
@@ -257,13 +260,25 @@ def search_options(output: Output, parts: Sequence[Part], options: FitOptions) -
         trials.append(
             Trial(settings, [Training(network, r, replace(resolve(own, len(r)), threads=1), v) for r, v in parts])
         )
-    plan = rungs(len(trials), options.max_epochs, FACTOR)
-    best = successive_halving(
-        trials, lambda t, fold: -t.trainings[fold].best_loss, plan, options.threads or available_cores()
-    )
+
+    def score(trial: Trial, fold: int) -> float:
+        return -trial.trainings[fold].best_loss
+
+    workers = options.threads or available_cores()
+    best = successive_halving(trials, score, rungs(len(trials), options.max_epochs, FACTOR), workers)
+    if best is not trials[0] and not trials[0].failed:
+        successive_halving(trials[:1], score, [(1, None)], workers)
+        if not clearly_better(best.scores, trials[0].scores):
+            best = trials[0]
     order = sorted(trials, key=lambda t: (t is not best, -t.rung, -t.score))
     tried = [Tried(t.settings, -t.score, t.epochs / len(parts), t.rung) for t in order]
     return with_settings(options, best.settings), Search(tried, time.perf_counter() - began)
+
+
+def clearly_better(scores: np.ndarray, others: np.ndarray) -> bool:
+    """Whether scores are larger by more than one standard error of the mean difference, where there are several."""
+    gain = scores - others
+    return bool(gain.mean() > (gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0))
 
 
 def space_around(options: FitOptions, n_rows: int) -> dict[str, list[Any]]:
@@ -274,7 +289,7 @@ def space_around(options: FitOptions, n_rows: int) -> dict[str, list[Any]]:
     rate, batch = optimizer.lr, options.batch_size or auto_batch_size(n_rows)
     space: dict[str, list[Any]] = {
         "learning_rate": [rate, rate / 3, rate * 3],
-        "l2": [options.l2, options.l2 * 100 or 1e-2, 0.0],
+        "l2": [options.l2, options.l2 * 100, options.l2 / 100] if options.l2 else [0.0, 1e-4, 1e-2],
     }
     if options.layers:
         space["layers"] = [options.layers, *_other_layers(options.layers)]

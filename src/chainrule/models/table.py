@@ -21,6 +21,7 @@ from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import equal_places
 from chainrule.models.scores import scores
+from chainrule.models.search import Search, search_options
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import OUTPUTS, Bernoulli, Categorical, Distribution, Gaussian, Output
 from chainrule.tables import (
@@ -126,6 +127,8 @@ class TableOptions:
     drop_missing_target : bool
     baselines : bool
         Whether to score a constant and a linear model too.
+    search : bool
+        Whether to compare settings by their validation loss first, see `chainrule.models.search`.
     """
 
     targets: tuple[str, ...]
@@ -137,6 +140,7 @@ class TableOptions:
     validation_fraction: float = 0.15
     drop_missing_target: bool = False
     baselines: bool = True
+    search: bool = False
 
     def __post_init__(self) -> None:
         for name in ("test_fraction", "validation_fraction"):
@@ -174,6 +178,8 @@ class TableFit:
         Distributions of the judged rows by model name.
     repeated : int
         Rows that equal another one and were put together with it.
+    search : Search, optional
+        What was compared before.
     """
 
     schema: Schema
@@ -190,6 +196,7 @@ class TableFit:
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
     repeated: int = 0
+    search: Search | None = None
 
     @cached_property
     def frame(self) -> pl.DataFrame:
@@ -298,9 +305,10 @@ def fit_table(
         parts = [(known, None)]
     else:
         parts = [(known.take(kept), known.take(out)) for kept, out in splits]
-    network = Network(hidden_layers(options.layers), output)
     shift = log_scale(target) if output.scales_target and output.likelihood and options.loss is None else 0.0
     options = replace(options, groups=inputs.groups, shift=shift)
+    options, found = search_options(output, parts, options) if table.search else (options, None)
+    network = Network(hidden_layers(options.layers), output)
     trainings = fit_network(network, parts, options, on_epoch, keeper)
     network = trainings[0].network
     watched = parts[0][1]
@@ -331,6 +339,7 @@ def fit_table(
         judged=part,
         predicted=predicted,
         repeated=given - len(chosen),
+        search=found,
     )
 
 
