@@ -112,3 +112,9 @@ def test_same_iteration_is_right_when_it_says_yes(data):
     for at, iterations in elements(read).items():
         assert before.get(at, iterations) == iterations
         assert len(iterations) == 1
+
+
+def test_loops_that_meet_in_one_element_are_not_the_same_iteration():
+    place = Affine(0, ((0, 1), (1, 1)))
+    assert not same_iteration(place, place, (0, 1), {0: 2, 1: 2})
+    assert same_iteration(Affine(0, ((0, 2), (1, 1))), Affine(0, ((0, 2), (1, 1))), (0, 1), {0: 2, 1: 2})

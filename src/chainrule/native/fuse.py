@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from math import prod
 
 from chainrule.native.affine import Affine
@@ -225,9 +225,9 @@ def same_iteration(written: Affine, read: Affine, shared: Sequence[int], extents
         return True
     low = min(written.stride(a) for a in shared)
     high = max(written.stride(a) * extents[a] for a in shared)
-    for a in shared:  # the shared loops themselves must not leave gaps that others fill
-        between = [b for b in shared if written.stride(b) > written.stride(a)]
-        if between and min(written.stride(b) for b in between) != written.stride(a) * extents[a]:
+    # the shared loops themselves must not leave gaps that others fill, nor meet in one element
+    for a, b in pairwise(sorted(shared, key=lambda a: (written.stride(a), extents[a]))):
+        if written.stride(b) != written.stride(a) * extents[a]:
             return False
     base = written.offset
     for place in (written, read):
