@@ -225,7 +225,7 @@ class Search:
         names = list(self.tried[0].settings)
         rows = [[*(_shown(t.settings[n]) for n in names), f"{t.loss:.4f}", f"{t.epochs:.0f}"] for t in self.tried]
         head = [*names, "loss", "epochs"]
-        widths = [max(len(r[k]) for r in [head, *rows[:most]]) for k in range(len(head))]
+        widths = [max(len(r[k]) for r in [head, *rows]) for k in range(len(head))]
         lines = ["  ".join(f"{c:>{w}}" for c, w in zip(r, widths, strict=True)) for r in [head, *rows[:most]]]
         if len(rows) > most:
             lines.append(f"and {len(rows) - most} more, left behind earlier")
