@@ -66,7 +66,7 @@ def test_outputs_are_equal_by_fields():
         {"name": "gaussian_mixture", "k": 0},
         {"name": "gaussian_mixture", "k": None},
         {"name": "gaussian_mixture", "k": [3]},
-        {"name": "gaussian", "variance": "network", "fitted": [1.0]},
+        {"name": "gaussian", "variance": "network", "fitted": [0.0]},
         {"name": "gaussian", "variance": "constant", "fitted": [-1.0]},
         {"name": "gaussian", "variance": "constant", "fitted": [[1.0]]},
         {"name": "gaussian", "variance": "constant", "fitted": 1.0},
@@ -98,7 +98,7 @@ def test_a_record_of_another_output_is_refused():
     "make",
     [
         lambda: Gaussian(variance="learned"),
-        lambda: Gaussian(fitted=(1.0,)),
+        lambda: Gaussian(fitted=(1e9,)),
         lambda: GaussianMixture(0),
         lambda: GaussianMixture(2.5),
         lambda: Quantile([0.0, 0.5]),

@@ -31,6 +31,8 @@ Part = tuple[Rows, Rows | None]
 WORTH = 0.02
 #: members after which it is settled whether an embedding helps
 TRIALS = 3
+#: rows on which members are compared with each other, about, at most
+MOST_COMPARED = 10_000
 EMBEDDINGS = ("auto", "none", "piecewise")
 
 
@@ -231,15 +233,18 @@ def finish(
     """Put trained members together as a model; constants of the output, such as one variance, from residuals."""
     first = trainings[0]
     judged = [t.validation or t.rows for t in trainings]
-    if len({id(rows) for rows in judged}) == 1:
-        raw, judged = np.stack([raw_outputs(t, judged[0].x) for t in trainings]), judged[:1]
-    else:  # each member on the rows it has not seen
+    apart = len({id(rows) for rows in judged}) > 1
+    if apart:  # each member on the rows it has not seen
         raw = np.concatenate([raw_outputs(t, rows.x) for t, rows in zip(trainings, judged, strict=True)])[None]
-    output: Output = network.output.calibrated(
-        raw.astype(np.float64),
-        np.concatenate([rows.y for rows in judged]).astype(np.float64),
-        np.concatenate([rows.w for rows in judged]).astype(np.float64),
-    )
+    else:
+        raw, judged = np.stack([raw_outputs(t, judged[0].x) for t in trainings]), judged[:1]
+    raw = raw.astype(np.float64)
+    y = np.concatenate([rows.y for rows in judged]).astype(np.float64)
+    w = np.concatenate([rows.w for rows in judged]).astype(np.float64)
+    output: Output = network.output.calibrated(raw, y, w)
+    if apart and first.options.loss is None and all(t.validation for t in trainings):
+        some = first.rows.x[:: 1 + len(first.rows) // MOST_COMPARED]
+        output = output.for_ensemble(raw[0], y, w, np.stack([raw_outputs(t, some) for t in trainings], dtype=float))
     members = tuple(Member(t.theta.copy(), {k: v.copy() for k, v in t.buffers.items()}) for t in trainings)
     story = {
         "chainrule": __version__,

@@ -173,6 +173,21 @@ class Output(ABC):
         """
         return self
 
+    def for_ensemble(self, raw: np.ndarray, y: np.ndarray, weights: np.ndarray | None, together: np.ndarray) -> Output:
+        """The output whose mixture over the members of an ensemble fits best; itself where nothing is to be fitted.
+
+        Parameters
+        ----------
+        raw : array of shape (n, n_raw)
+            Of each row from a member that has not learned from it.
+        y : array of shape (n, n_targets)
+            In the units the network was trained in.
+        weights : array of shape (n,), optional
+        together : array of shape (n_members, n_rows, n_raw)
+            Of every member for the same rows.
+        """
+        return self
+
     def for_target(self, n_classes: int) -> Output:
         """The output for a target of so many classes.
 

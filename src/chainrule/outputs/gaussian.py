@@ -12,10 +12,12 @@ from chainrule.outputs.base import Output, check_option, is_real, register
 from chainrule.outputs.normal import LOG_ROOT_TWO_PI, Normal
 from chainrule.outputs.positive import precision, raw_of_variance
 from chainrule.outputs.weighted import row_weights
-from chainrule.outputs.width import fit_width
+from chainrule.outputs.width import fit_width, member_spread
 
 #: smallest constant variance, relative to the target's own
 VARIANCE_FLOOR = 1e-12
+#: largest factor of the network's variances
+LARGEST_FACTOR = 1e4
 
 
 @register
@@ -29,11 +31,15 @@ class Gaussian(Output):
     standardised target's own), and afterwards `calibrated` sets one variance per target from the residuals: the
     likeliest, for an ensemble that of the members' mixture.
 
+    An ensemble's mixture would be too wide, were the members' own widths right (`member_spread`): so `for_ensemble`
+    finds what to multiply the variances by.
+
     Parameters
     ----------
     variance : "network" or "constant"
     fitted : tuple of float
-        Constant variance of each target, in standardised units; set by `calibrated`, 1 before.
+        Of each target: its constant variance, in standardised units, set by `calibrated`; or what the network's
+        variance is multiplied by, set by `for_ensemble`. 1 before.
 
     Examples
     --------
@@ -51,7 +57,9 @@ class Gaussian(Output):
         check_option(self.variance in ("network", "constant"), "variance is 'network' or 'constant'", self.variance)
         fit = isinstance(self.fitted, tuple) and all(is_real(v) and v > 0 for v in self.fitted)
         check_option(fit, "fitted variances are positive numbers", self.fitted)
-        check_option(self._constant or not self.fitted, "fitted variances need variance='constant'", self.fitted)
+        if not self._constant:
+            near = all(1 / LARGEST_FACTOR <= v <= LARGEST_FACTOR for v in self.fitted)
+            check_option(near, f"factors of variances are at most {LARGEST_FACTOR:g} and its reciprocal", self.fitted)
 
     @property
     def _constant(self) -> bool:
@@ -69,7 +77,7 @@ class Gaussian(Output):
             if self.fitted:
                 squared = squared / variance.astype(raw.dtype)
             return 0.5 * np.sum(squared, axis=1) + shift
-        p = precision(raw[:, t:])
+        p = self._precision(raw[:, t:])
         return 0.5 * np.sum(p * squared - np.log(p), axis=1) + t * LOG_ROOT_TWO_PI
 
     def standard_distribution(self, raw: np.ndarray) -> Normal:
@@ -77,7 +85,7 @@ class Gaussian(Output):
         if self._constant:
             scale = np.broadcast_to(np.sqrt(self._variances(t)), raw.shape)
         else:
-            scale = 1.0 / np.sqrt(precision(raw[:, t:]))
+            scale = 1.0 / np.sqrt(self._precision(raw[:, t:]))
         return Normal(raw[:, 0], scale[:, 0]) if t == 1 else Normal(raw[:, :t], scale)
 
     def initial_raw(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -91,6 +99,23 @@ class Gaussian(Output):
         error = np.asarray(y, np.float64) - np.asarray(raw, np.float64).reshape(-1, *np.shape(y))
         variance = fit_width(np.square(error), weights, share=0.5, least=VARIANCE_FLOOR)
         return replace(self, fitted=tuple(float(v) for v in variance))
+
+    def for_ensemble(
+        self, raw: np.ndarray, y: np.ndarray, weights: np.ndarray | None, together: np.ndarray
+    ) -> Gaussian:
+        if self._constant:
+            return self
+        t = np.shape(y)[1]
+        plain = replace(self, fitted=())
+        scores = np.abs(y - raw[:, :t]) * np.sqrt(plain._precision(raw[:, t:]))
+        means, variances = together[..., :t], 1.0 / plain._precision(together[..., t:])
+        disagreement = np.mean(np.var(means, axis=0) / np.mean(variances, axis=0), axis=0)
+        spread = member_spread(scores, disagreement, weights)
+        return replace(self, fitted=tuple(float(v) for v in np.square(spread)))
+
+    def _precision(self, raw: Any) -> Any:
+        p = precision(raw)
+        return p / self._variances(raw.shape[-1]).astype(raw.dtype) if self.fitted else p
 
     def _variances(self, n_targets: int) -> np.ndarray:
         if self.fitted and len(self.fitted) != n_targets:
