@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 import chainrule
-from chainrule.errors import ModelFileError, OptionError, TableError
-from chainrule.tables import Schema, infer_schema, read_table
+from chainrule.errors import OptionError, TableError
+from chainrule.tables import infer_schema, read_table
 
 PENGUINS = Path(chainrule.__file__).parent / "data" / "penguins.csv"
 N = 40
@@ -471,30 +471,3 @@ def test_wrong_options(options, message):
 def test_no_rows():
     with pytest.raises(TableError, match=r"^the table has no rows; add some$"):
         infer_schema(pl.DataFrame({"x": []}))
-
-
-@pytest.mark.parametrize("target", ["species", "sex", ["body_mass_g", "year"], ()])
-def test_json_gives_the_schema_back(penguins, target):
-    schema = infer_schema(penguins, target=target)
-    assert Schema.from_json(schema.to_json()) == schema
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text[:-1],
-        lambda text: text.replace('"rows":344', '"rows":"344"'),
-        lambda text: text.replace('"rows":344,', ""),
-        lambda text: text.replace('"rows":344', '"rows":344,"more":1'),
-        lambda text: text.replace('"kind":"numeric"', '"kind":"numbers"'),
-        lambda text: text.replace('"role":"input"', '"role":"output"'),
-        lambda text: "\xff",
-        lambda text: "null",
-    ],
-)
-def test_json_is_strict(penguins, damage):
-    text = infer_schema(penguins, target="species").to_json().decode()
-    with pytest.raises(ModelFileError) as caught:
-        Schema.from_json(damage(text).encode("latin-1"))
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith("train the model again")

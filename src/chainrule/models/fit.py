@@ -17,7 +17,7 @@ from chainrule.learn.checkpoint import identity
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Curves, Options, Training, diagnose
+from chainrule.learn.training import Options, Training, diagnose
 from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
 from chainrule.networks import Network, PiecewiseLinear
@@ -341,11 +341,6 @@ def hold_out(
     if strata is not None:
         fold[counts[place] == 1] = -1
     return [(every[fold != k], every[fold == k]) for k in range(min(n_members, n_folds, n_rows))]
-
-
-def curves_of(trainings: Sequence[Training]) -> Curves:
-    """Curves of the first member."""
-    return trainings[0].curves
 
 
 __all__ = [

@@ -14,9 +14,9 @@ The flow, in the order in which a table passes through it::
     encoder.encode_matrix(raw)        raw matrix -> network inputs: plain NumPy, part of the model's graph
     write_table(frame, path)          predictions -> file, all of it or nothing                  (write, place)
 
-`Schema`, `Encoder` and `TargetEncoder` are frozen plain data with strict JSON. In messages *row* counts data rows from
-1 and *line* lines of the file from 1, header included. Missing cells are empty or one of the words that `read_table`
-lists; in frames they are null or NaN.
+`Schema`, `Encoder` and `TargetEncoder` are frozen plain data, the encoders with strict JSON (stored). In messages *row*
+counts data rows from 1 and *line* lines of the file from 1, header included. Missing cells are empty or one of the
+words that `read_table` lists; in frames they are null or NaN.
 """
 
 from chainrule.tables.encode import Boolean, Categorical, Encoder, Numeric, fit_encoder, matrix_encoder, raw_columns

@@ -26,18 +26,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from chainrule.errors import ModelFileError, OptionError, TableError
+from chainrule.errors import OptionError, TableError
 from chainrule.tables.cells import labels, numbers
 from chainrule.tables.kinds import as_floats, commonest, is_nested, refuse_infinite, refuse_words, simple, truth_values
 from chainrule.tables.place import Source, listed, place, shown, source_name
 from chainrule.tables.schema import Schema
 from chainrule.tables.statistics import FARTHEST, robust_scaling, standard_scaling
+from chainrule.tables.stored import Stored
 
 #: where robustly scaled numbers bend from linear to logarithmic, in scales
 BEND = 2.0
@@ -106,7 +107,7 @@ class _Plan(NamedTuple):
     names: tuple[str, ...]
 
 
-class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class Encoder(Stored, frozen=True, forbid_unknown_fields=True, dict=True):
     """From a table to the network's inputs.
 
     Parameters
@@ -116,6 +117,8 @@ class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
     bend : float or None
         Where scaled numbers bend from linear to logarithmic; ``None`` leaves them linear.
     """
+
+    called: ClassVar[str] = "the encoding of the input columns"
 
     encodings: tuple[Encoding, ...]
     bend: float | None = BEND
@@ -254,28 +257,6 @@ class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
             groups=column,
             names=tuple(i[3] for i in inputs),
         )
-
-    # -- as data
-
-    def to_json(self) -> bytes:
-        """As JSON; `from_json` gives an encoder with the same bits."""
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def from_json(cls, data: bytes | str) -> Self:
-        """An encoder from `to_json`'s JSON.
-
-        Raises
-        ------
-        ModelFileError
-            If the JSON is not an encoder, exactly.
-        """
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ModelFileError(
-                f"the encoding of the input columns is damaged ({error}); train the model again"
-            ) from None
 
 
 def fit_encoder(

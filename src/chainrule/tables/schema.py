@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 import msgspec
 
-from chainrule.errors import ModelFileError
 from chainrule.tables.place import listed
 
 #: what a column can be declared as
@@ -125,24 +124,6 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         each = "each of " if len(self.targets) > 1 else ""
         asked = "" if self.output in ("bernoulli", "categorical", "gaussian") else "it was asked for, and "
         return f"{asked}{each}{listed(self.targets)} has {what}"
-
-    def to_json(self) -> bytes:
-        """As JSON."""
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def from_json(cls, data: bytes | str) -> Self:
-        """A schema from `to_json`'s JSON.
-
-        Raises
-        ------
-        ModelFileError
-            If the JSON is not a schema, exactly.
-        """
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ModelFileError(f"the table's schema is damaged ({error}); train the model again") from None
 
 
 def _plain(name: str) -> str:

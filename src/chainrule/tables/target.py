@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from chainrule.errors import ModelFileError, TableError
+from chainrule.errors import TableError
 from chainrule.tables.cells import labels, numbers
 from chainrule.tables.kinds import as_floats, is_nested, refuse_infinite, refuse_words, simple
 from chainrule.tables.place import Source, listed, place, shown, unknown_column
 from chainrule.tables.schema import Label, Schema, Task
 from chainrule.tables.statistics import FARTHEST, standard_scaling
+from chainrule.tables.stored import Stored
 
 
 def complete_rows(
@@ -58,7 +59,7 @@ def complete_rows(
     return frame.filter(~gone) if gone.any() else frame
 
 
-class TargetEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TargetEncoder(Stored, frozen=True, forbid_unknown_fields=True):
     """From target columns to numbers, and back.
 
     Parameters
@@ -72,6 +73,8 @@ class TargetEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     center, scale : tuple of float
         For each target the mean and standard deviation over the training rows; 0 and 1 for classes.
     """
+
+    called: ClassVar[str] = "the encoding of the target"
 
     names: tuple[str, ...]
     task: Task
@@ -147,24 +150,6 @@ class TargetEncoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"were {listed(classes)}; correct it, leave the row out, or train the model again"
             )
         return values
-
-    def to_json(self) -> bytes:
-        """As JSON; `from_json` gives an encoder with the same bits."""
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def from_json(cls, data: bytes | str) -> Self:
-        """An encoder from `to_json`'s JSON.
-
-        Raises
-        ------
-        ModelFileError
-            If the JSON is not an encoder, exactly.
-        """
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ModelFileError(f"the encoding of the target is damaged ({error}); train the model again") from None
 
 
 def fit_target_encoder(
