@@ -86,6 +86,7 @@ def draw(path: Path, names: list[str], models: list[str], table: np.ndarray, mea
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     figure, panels = plt.subplots(1, 3, figsize=(11, 0.32 * len(names) + 1.4), sharey=True, layout="constrained")
     places = np.arange(len(names))[::-1]
@@ -94,6 +95,9 @@ def draw(path: Path, names: list[str], models: list[str], table: np.ndarray, mea
             values = np.maximum(table[:, j, k], 1e-3)
             panel.plot(values, places, marker, label=model, ms=7 if j == 0 else 5, alpha=0.9, zorder=3 - 0.1 * j)
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if k < 2 else (1.0,)))
+        panel.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_title(measure, fontsize=10)
         panel.grid(alpha=0.3)
         panel.set_yticks(places, names)
