@@ -14,14 +14,17 @@ def explain(
     *,
     row: Annotated[int, Parameter(help="Which row of the table, counted from 1.")] = 1,
     output: Annotated[Path, Parameter(name=["--output", "-o"], help="Page to write.")] = Path("explain.html"),
-    member: Annotated[int, Parameter(help="Which network of an ensemble, counted from 1.")] = 1,
+    member: Annotated[
+        int | None, Parameter(help="One network of an ensemble, counted from 1; all of them by default.")
+    ] = None,
     missing: Annotated[list[str] | None, Parameter(help="Further spelling of a missing value.")] = None,
 ) -> None:
     """Explain a prediction: a page with the model's graph for one row, every value and gradient in it.
 
     The page is one file that needs no network. It steps forward through the values, and back through the gradients of
     the cost: the negative log-likelihood of the row where the table has the target, else the prediction. Sliders answer
-    "what if" in the page.
+    "what if" in the page. An ensemble is shown as a whole; where that is too much for a page, by the network whose
+    prediction is nearest to the ensemble's.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ def explain(
     frame = read_table(data, missing=missing or ())
     if not 1 <= row <= frame.height:
         raise OptionError(f"--row must lie between 1 and {frame.height}, the rows of {data}, got {row}")
-    if not 1 <= member <= len(fitted.members):
+    if member is not None and not 1 <= member <= len(fitted.members):
         raise OptionError(f"--member must lie between 1 and {len(fitted.members)}, the model's networks, got {member}")
     one = frame[row - 1 : row]
     names = fitted.target.names
@@ -51,6 +54,6 @@ def explain(
     y = fitted.target.to_array(one, data)[0] if observed else None
     cells = fitted.inputs.encoder.to_matrix(one, data)[0]
     title = f"{', '.join(names)} of {data.name}, row {row}"
-    story, show = explain_row(fitted, cells, y, member=member - 1, title=title)
+    story, show = explain_row(fitted, cells, y, member=None if member is None else member - 1, title=title)
     output.write_text(page(story, show), "utf-8")
     print(f"{output}: {', '.join(names)} of row {row} of {data}, step by step; open it in a browser")

@@ -71,11 +71,17 @@ class Readout:
     label : str
     position : int
     elements : tuple of str
+    note : str
+        What is known besides, about the row as it was given.
+    shares : bool
+        Whether the elements are shares of one, to be drawn as bars.
     """
 
     label: str
     position: int
     elements: tuple[str, ...] = ()
+    note: str = ""
+    shares: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ class Show:
     learning_rate : float
     controls : tuple of Control
     readouts : tuple of Readout
+    folded : tuple of str
+        Paths of groups that are closed at first.
     """
 
     title: str
@@ -98,6 +106,7 @@ class Show:
     learning_rate: float = 0.1
     controls: tuple[Control, ...] = ()
     readouts: tuple[Readout, ...] = field(default=())
+    folded: tuple[str, ...] = ()
 
 
 def page(story: Story, show: Show) -> str:
@@ -127,6 +136,15 @@ def page(story: Story, show: Show) -> str:
         f"the page of {story.graph.name} would have {len(text.encode()) // 1000} kB, more than {MAX_BYTES // 1000} kB: "
         f"its inputs are {total} numbers, its nodes {len(story.graph.nodes)}; draw a smaller network or fewer rows"
     )
+
+
+def fits(story: Story, show: Show) -> bool:
+    """Whether `page` can write it."""
+    try:
+        page(story, show)
+    except OptionError:
+        return False
+    return True
 
 
 def bundle(scripts: Sequence[str] = SCRIPTS) -> str:
@@ -233,7 +251,7 @@ def _data(story: Story, show: Show) -> dict[str, Any]:
     ]
     groups = groups_of(graph)
     inputs = set(graph.inputs)
-    placed, opened = _place(graph, groups)
+    placed, opened = _place(graph, groups, show.folded)
     return {
         "title": show.title,
         "subtitle": show.subtitle,
@@ -287,10 +305,10 @@ def _sizes(graph: Graph, groups: Sequence[Group]) -> dict[Key, tuple[float, floa
     return sizes
 
 
-def _place(graph: Graph, groups: Sequence[Group]) -> tuple[dict[str, Level], list[str]]:
+def _place(graph: Graph, groups: Sequence[Group], folded: Sequence[str]) -> tuple[dict[str, Level], list[str]]:
     """Levels in the direction that fills a screen better, and the groups that are open at first."""
     sizes = _sizes(graph, groups)
-    opened = _opened(graph, groups)
+    opened = _opened(graph, groups, folded)
     choices: list[tuple[float, dict[str, Level]]] = []
     directions: tuple[Direction, ...] = ("down", "right")
     for direction in directions:
@@ -300,7 +318,7 @@ def _place(graph: Graph, groups: Sequence[Group]) -> tuple[dict[str, Level], lis
     return max(choices, key=lambda choice: choice[0])[1], opened
 
 
-def _opened(graph: Graph, groups: Sequence[Group]) -> list[str]:
+def _opened(graph: Graph, groups: Sequence[Group], folded: Sequence[str]) -> list[str]:
     """Groups to open at first: outermost ones before inner ones, as long as there are few boxes."""
     inside = {i for g in groups for i in g.nodes}
     shown = sum(not is_literal(node) for i, node in enumerate(graph.nodes) if i not in inside) + len(groups)
@@ -308,6 +326,8 @@ def _opened(graph: Graph, groups: Sequence[Group]) -> list[str]:
     waiting = sorted(groups, key=lambda g: len(g.nodes))
     while waiting:
         group = waiting.pop(0)
+        if group.path in folded:
+            continue
         within = {i for g in group.children for i in g.nodes}
         own = sum(not is_literal(graph.nodes[i]) for i in group.nodes if i not in within) + len(group.children)
         if shown + own - 1 <= OPEN_BOXES:

@@ -7,6 +7,7 @@ import { arrayMath, escape, fill, math, nameMath, number, numberMath, partial, s
 const MOST_TERMS = 6;
 const MOST_GIVEN = 8;
 const MOST_FACTORS = 4; // elements of arrays that are written out as factors
+const MOST_ROWS = 30; // parameters in the table of a gradient step
 const FEW = 24; // so many numbers are shown at once
 
 const single = (x) => x.data.length === 1;
@@ -207,13 +208,17 @@ export class Panel {
 
   refreshResults() {
     const { state } = this;
-    const rows = state.story.readouts.map(({ label, position, elements }) => {
+    const rows = state.story.readouts.map(({ label, position, elements, note, shares }) => {
       const x = state.value(position);
       const parts = elements.length
         ? element("ul", { class: "shares" }, ...elements.map((name, k) => element("li", {},
-            element("span", {}, name), element("meter", { min: 0, max: 1, value: x.data[k], "aria-label": name }), element("b", {}, number(x.data[k], 4)))))
+            element("span", {}, name),
+            shares ? element("meter", { min: 0, max: 1, value: x.data[k], "aria-label": name }) : "",
+            element("b", {}, number(x.data[k], shares ? 4 : 5)))))
         : element("output", { class: "big" }, number(x.data[0], 5));
-      return element("div", { class: "result" }, element("h3", {}, label), parts);
+      const result = element("div", { class: "result" }, element("h3", {}, label), parts);
+      if (note) result.append(element("p", { class: "note" }, note + (state.touched ? ", of the row as given" : "")));
+      return result;
     });
     this.part("results").replaceChildren(...rows);
     this.part("results").hidden = !rows.length;
@@ -326,7 +331,9 @@ export class Panel {
     if (this.part("descent").hidden) return;
     const known = state.story.parameters.every((node) => state.gradientKnown(node));
     const head = `<tr><th></th><th>θ</th><th>${math(partial(nameMath(costName(state)), "<mi>θ</mi>"))}</th><th>new θ</th></tr>`;
-    const rows = state.story.parameters.slice(0, 30).map((node) => {
+    const { parameters } = state.story;
+    const more = parameters.length > MOST_ROWS ? `<tr><th scope="row" colspan="4">and ${parameters.length - MOST_ROWS} more</th></tr>` : "";
+    const rows = parameters.slice(0, MOST_ROWS).map((node) => {
       const [value, gradient] = [state.value(node), state.gradient(node)];
       const name = `<th scope="row">${math(nameMath(state.story.nodes[node].name))}</th>`;
       if (!known) return `<tr>${name}<td>${single(value) ? number(value.data[0], 5) : shapeText(value.shape)}</td><td>·</td><td>·</td></tr>`;
@@ -336,7 +343,7 @@ export class Panel {
       const [x, g] = [value.data[0], gradient.data[0]];
       return `<tr>${name}<td>${number(x, 5)}</td><td class="gradient">${number(g, 5)}</td><td class="value">${number(x - state.rate * g, 5)}</td></tr>`;
     });
-    this.table.innerHTML = head + rows.join("");
+    this.table.innerHTML = head + rows.join("") + more;
     for (const row of this.table.querySelectorAll("[data-node]")) this.drawUpdate(row, Number(row.dataset.node));
     this.history.replaceChildren(...this.drawHistory());
   }

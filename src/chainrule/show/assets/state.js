@@ -66,6 +66,7 @@ export class State {
     const computed = story.numbers.includes(null) && !this.missing.length ? run(story.program, this.inputs) : [];
     this.numbers = story.numbers.map((text, k) => (text === null ? computed[k] : decode(text, shapes[story.program.outputs[k]])));
     this.costs = [this.cost()];
+    this.touched = false; // whether any input is another one than Python's
     this.version++;
     if (tell) this.changed("numbers");
   }
@@ -73,6 +74,7 @@ export class State {
   /** The numbers at other inputs. */
   rerun() {
     this.numbers = run(this.story.program, this.inputs);
+    this.touched = true;
     this.version++;
   }
 
