@@ -121,7 +121,7 @@ class BernoulliDistribution(Distribution):
     def pool(cls, members: Sequence[Self]) -> BernoulliDistribution | None:
         if len(members[0].shape) == 2:
             return None  # outcomes are independent given the member, but no longer in the mixture
-        one, zero = ([log_expit(sign * m.logit) for m in members] for sign in (1.0, -1.0))
+        one, zero = (np.stack([log_expit(sign * m.logit) for m in members]) for sign in (1.0, -1.0))
         return BernoulliDistribution(logsumexp(one, axis=0) - logsumexp(zero, axis=0))
 
     def _quantile(self, q: np.ndarray) -> np.ndarray:

@@ -146,7 +146,8 @@ class CategoricalDistribution(Distribution):
 
     @classmethod
     def pool(cls, members: Sequence[Self]) -> CategoricalDistribution:
-        return CategoricalDistribution(logsumexp([m.log_probabilities for m in members], axis=0) - np.log(len(members)))
+        logs = np.stack([m.log_probabilities for m in members])
+        return CategoricalDistribution(logsumexp(logs, axis=0) - np.log(len(members)))
 
     def _jump(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
         y = np.asarray(y, np.float64)[..., None]

@@ -93,7 +93,7 @@ class Mixture(Distribution):
         return np.mean([m.tail(x, upper) for m in self.members], axis=0)
 
     def mean(self) -> np.ndarray:
-        return np.mean([m.mean() for m in self.members], axis=0)
+        return np.mean(np.stack([m.mean() for m in self.members]), axis=0)
 
     def var(self) -> np.ndarray:
         return square(self.std())

@@ -1,0 +1,77 @@
+"""A fitted model for programs without chainrule: ONNX, Python that needs NumPy alone, C that needs nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from chainrule.errors import ChainruleError, OptionError
+from chainrule.exchange.predictor import Predictor
+from chainrule.exchange.row_graph import row_graph
+from chainrule.models.model import Model, load_model
+from chainrule.models.prediction import prediction_graph
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """Whatever holds a model: every fitted estimator."""
+
+    model_: Model
+
+
+AnyModel = Model | Fitted | str | os.PathLike[str]
+
+
+def predictor_of(model: AnyModel) -> Predictor:
+    """What is exported of a model.
+
+    Parameters
+    ----------
+    model : Model, fitted estimator, or path of a model file
+
+    Raises
+    ------
+    OptionError
+        If it is none of these, or its operations cannot be followed row by row.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        model = load_model(model)
+    if isinstance(model, Fitted):
+        model = model.model_
+    if not isinstance(model, Model):
+        raise OptionError(f"only a fitted model can be exported, got {type(model).__name__}; call fit first")
+    graph = prediction_graph(model)
+    encoder = model.inputs.encoder
+    names = tuple(str(key) for key in graph.output_tree.keys)
+    return Predictor(
+        row_graph(graph), encoder.encodings, model.inputs.named, names, model.target.names, model.target.classes
+    )
+
+
+def to_onnx(model: AnyModel) -> onnx.ModelProto:
+    """A fitted model as an ONNX model; see `chainrule.exchange.onnx.onnx_model` for its inputs and outputs.
+
+    Parameters
+    ----------
+    model : Model, fitted estimator, or path of a model file
+
+    Raises
+    ------
+    OptionError
+        If the package onnx is not there, or an operation of the model has no translation.
+    """
+    from chainrule.exchange.onnx import onnx_model
+
+    return _refusing(model, "ONNX", onnx_model)
+
+
+def _refusing(model: AnyModel, what: str, make: Any) -> Any:
+    try:
+        return make(predictor_of(model))
+    except ChainruleError as error:
+        if isinstance(error, OptionError):
+            raise
+        raise OptionError(f"cannot export the model as {what}: {error}") from None
