@@ -72,6 +72,10 @@ def fit(
     test_fraction: Annotated[float, Parameter(help="Share of the rows kept aside for the scores.")] = 0.2,
     validation_fraction: Annotated[float, Parameter(help="Share of the rest that decides when to stop.")] = 0.15,
     drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.")] = False,
+    calibrate: Annotated[
+        Literal["none", "scale", "conformal"],
+        Parameter(help="Put right on the validation rows: the spread, or intervals that cover as asked."),
+    ] = "none",
     search: Annotated[
         bool,
         Parameter(help="First compare learning rates, L2, layers and batch sizes around those given.", negative=""),
@@ -113,6 +117,7 @@ def fit(
         validation_fraction=validation_fraction,
         drop_missing_target=drop_missing_target,
         search=search,
+        calibrate=calibrate,
     )
     training = fit_options(network)
     check_writable(place)

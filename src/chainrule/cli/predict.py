@@ -115,7 +115,7 @@ def prediction_table(
     middle = distribution.median() if model.output.name == "quantile" else distribution.mean()
     put("prediction", middle)
     if interval is not None:
-        bounds = np.asarray(distribution.interval(interval))
+        bounds = model.interval(distribution, interval)
         put("lower", bounds[..., 0])
         put("upper", bounds[..., 1])
     for level in levels:

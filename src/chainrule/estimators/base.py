@@ -19,6 +19,7 @@ from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_o
 from chainrule.learn.own_loss import check_reads_all
 from chainrule.learn.rows import Rows, moderate
 from chainrule.learn.training import Training
+from chainrule.models.calibrate import calibrated
 from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_network, hold_out, resolve, seed_of
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
@@ -203,6 +204,8 @@ class FeedForwardEstimator(BaseEstimator):
             raise OptionError(f"partial_fit needs an optimizer of mini-batches such as 'adam', not {self.optimizer!r}")
         if self._setting("early_stopping") not in ("auto", False):
             raise OptionError("partial_fit holds no rows out; use fit, or early_stopping=False")
+        if self._setting("calibrate") != "none":
+            raise OptionError("partial_fit holds no rows out to calibrate on; use fit, or calibrate='none'")
         if self._setting("n_starts") > 1:
             raise OptionError("partial_fit cannot choose among n_starts trainings; use fit, or n_starts=1")
 
@@ -333,7 +336,8 @@ class FeedForwardEstimator(BaseEstimator):
 
     def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
         first = self.trainings_[0]
-        self.model_ = finish(first.network, inputs, target, self.trainings_, self._facts())
+        model = finish(first.network, inputs, target, self.trainings_, self._facts())
+        self.model_ = calibrated(model, self.trainings_, self._setting("calibrate"))
         if self.model_.facts["spikes"]:
             warnings.warn(self.model_.facts["spikes"], stacklevel=3)
         self._show()

@@ -19,6 +19,8 @@ class FeedForwardClassifier(ClassificationEstimator):
     Parameters
     ----------
     output : "auto", str or Output, default="auto"
+    calibrate : {"none", "scale"}
+        "scale": class probabilities get the temperature that is likeliest on the validation rows.
     class_weight : dict, "balanced" or None
         Weights of classes, multiplied into the row weights, on the validation rows too.
 
@@ -55,6 +57,7 @@ class FeedForwardClassifier(ClassificationEstimator):
         validation_fraction: float = 0.1,
         class_weight: Any = None,
         embedding: str = "auto",
+        calibrate: str = "none",
         n_members: int = 5,
         n_starts: int = 1,
         n_jobs: int | None = None,
@@ -82,6 +85,7 @@ class FeedForwardClassifier(ClassificationEstimator):
         self.validation_fraction = validation_fraction
         self.class_weight = class_weight
         self.embedding = embedding
+        self.calibrate = calibrate
         self.n_members = n_members
         self.n_starts = n_starts
         self.n_jobs = n_jobs

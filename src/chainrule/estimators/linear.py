@@ -43,6 +43,7 @@ _FIXED: dict[str, Any] = {
     "network": None,
     "output": "auto",
     "embedding": "none",
+    "calibrate": "none",
     "n_members": 1,
     "n_starts": 1,
     "n_jobs": None,

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from chainrule.errors import OptionError
 from chainrule.learn.optimizers import Optimizer
+from chainrule.models.calibrate import METHODS
 from chainrule.networks import Network
 
 #: name, least value, whether it must be whole
@@ -64,6 +65,8 @@ def check_parameters(setting: Callable[[str], Any]) -> None:
         raise OptionError(f"loss must be a function loss(raw, y) in plain NumPy, got {setting('loss')!r}")
     if str(setting("dtype")) not in ("float32", "float64"):
         raise OptionError(f"dtype must be 'float32' or 'float64', got {setting('dtype')!r}")
+    if setting("calibrate") not in METHODS:
+        raise OptionError(f"calibrate must be one of {', '.join(METHODS)}, got {setting('calibrate')!r}")
     threads_of(setting("n_jobs"))
 
 

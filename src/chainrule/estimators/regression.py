@@ -33,13 +33,13 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         return distribution.median() if self.model_.output.name == "quantile" else distribution.mean()
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Central interval of each row's distribution.
+        """Central interval of each row's distribution; with ``calibrate="conformal"`` one that covers as asked.
 
         Returns
         -------
         array of shape (n_samples, 2) or (n_samples, n_targets, 2)
         """
-        return self.predict_dist(X).interval(coverage)
+        return self.model_.interval(self.predict_dist(X), coverage)
 
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
         """Quantiles of each row's distribution.

@@ -46,6 +46,10 @@ class FeedForwardRegressor(RegressionEstimator):
         Whether columns of numbers also enter as `PiecewiseLinear` values, which lets the network follow jumps and
         wiggles. "auto": if that lowers the validation loss of the first three members by more than 0.02 per row; not
         under `l1` or `group_l1`, and not without validation rows.
+    calibrate : {"none", "scale", "conformal"}
+        What is put right on the validation rows, each predicted by a member that has not seen it. "scale": the spread
+        of all distributions by one factor. "conformal": `predict_interval`, which then contains a new target with at
+        least the asked probability, whatever the model.
     n_members : int, default=5
         Networks in the ensemble; their distributions are mixed. Each holds out rows of its own, so that together they
         learn from all.
@@ -105,6 +109,7 @@ class FeedForwardRegressor(RegressionEstimator):
         early_stopping: Any = "auto",
         validation_fraction: float = 0.1,
         embedding: str = "auto",
+        calibrate: str = "none",
         n_members: int = 5,
         n_starts: int = 1,
         n_jobs: int | None = None,
@@ -131,6 +136,7 @@ class FeedForwardRegressor(RegressionEstimator):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.embedding = embedding
+        self.calibrate = calibrate
         self.n_members = n_members
         self.n_starts = n_starts
         self.n_jobs = n_jobs

@@ -21,6 +21,7 @@ from chainrule.graph.serial import Cost, cost, graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.blocks import BLOCK, BlockRunner
+from chainrule.models.calibration import Calibration
 from chainrule.models.inputs import Inputs
 from chainrule.models.stored import Description, check_constants, check_network, check_numbers, most_cost
 from chainrule.networks import Network, Pass
@@ -66,6 +67,8 @@ class Model:
         Plain data about the fit: rows, seed, curves, versions, command.
     source : str
         The file it was loaded from, for messages; empty for a model made here.
+    calibration : Calibration, optional
+        What validation rows taught about the spread.
     """
 
     inputs: Inputs
@@ -76,6 +79,7 @@ class Model:
     facts: dict[str, Any] = field(default_factory=dict)
     stored_graphs: Mapping[int, Graph] = field(default_factory=dict, repr=False)
     source: str = field(default="", repr=False)
+    calibration: Calibration | None = None
 
     def __getstate__(self) -> dict[str, Any]:  # runners are made again where they are needed
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -137,7 +141,14 @@ class Model:
             else {}
         )
         parts = [self.output.distribution(each, **scaling) for each in raw]
-        return parts[0] if len(parts) == 1 else mixture_of(parts)
+        mixed = parts[0] if len(parts) == 1 else mixture_of(parts)
+        return mixed if self.calibration is None else self.calibration.distribution(mixed)
+
+    def interval(self, predicted: Distribution, coverage: float) -> np.ndarray:
+        """Central intervals of predictions, (n, 2) or (n, n_targets, 2); conformal where it was so calibrated."""
+        if self.calibration is None:
+            return np.asarray(predicted.interval(coverage))
+        return self.calibration.interval(predicted, coverage)
 
     def predict(self, table: Any) -> Distribution:
         """The predictive distribution of each row of a table or matrix."""
@@ -174,6 +185,7 @@ class Model:
             "buffers": list(self.members[0].buffers),
             "graphs": {str(BLOCK): graph},
             "facts": self.facts,
+            "calibration": None if self.calibration is None else self.calibration.to_json(),
         }
         write_model_file(path, description, tensors)
 
@@ -241,7 +253,8 @@ def _model_of(description: Description, tensors: dict[str, np.ndarray], source: 
     if description.network is not None:
         network = Network.from_json({"layers": description.network.layers, "output": description.network.output})
         check_network(network, inputs.n_features, len(target.names), members[0].theta)
-    model = Model(inputs, target, output, members, network, description.facts, source=source)
+    adjusted = Calibration.from_json(description.calibration, len(target.names))
+    model = Model(inputs, target, output, members, network, description.facts, source=source, calibration=adjusted)
     # other versions store graphs of other sizes besides, which are left alone
     constants = {size: _taken(tensors, f"graph{size}.") for size in description.graphs}
     if tensors:

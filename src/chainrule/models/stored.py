@@ -61,6 +61,14 @@ class FactsRecord(msgspec.Struct):
     converged: bool = False
 
 
+class CalibrationRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """See `Calibration.to_json`."""
+
+    spread: float
+    levels: Annotated[list[list[float]], msgspec.Meta(max_length=10_000)]
+    weights: list[float]
+
+
 class Description(msgspec.Struct, forbid_unknown_fields=True):
     """See `Model.save`."""
 
@@ -72,6 +80,7 @@ class Description(msgspec.Struct, forbid_unknown_fields=True):
     buffers: list[_Text]
     graphs: _GRAPHS
     facts: dict[str, Any]
+    calibration: CalibrationRecord | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Description:

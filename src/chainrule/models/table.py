@@ -16,6 +16,7 @@ from chainrule.errors import OptionError, TableError
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 from chainrule.learn.optimizers import LBFGS
 from chainrule.learn.training import Rows, Training
+from chainrule.models.calibrate import calibrated
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
@@ -129,6 +130,8 @@ class TableOptions:
         Whether to score a constant and a linear model too.
     search : bool
         Whether to compare settings by their validation loss first, see `chainrule.models.search`.
+    calibrate : {"none", "scale", "conformal"}
+        What is put right on the validation rows, see `chainrule.models.calibrate`.
     """
 
     targets: tuple[str, ...]
@@ -141,6 +144,7 @@ class TableOptions:
     drop_missing_target: bool = False
     baselines: bool = True
     search: bool = False
+    calibrate: str = "none"
 
     def __post_init__(self) -> None:
         for name in ("test_fraction", "validation_fraction"):
@@ -314,6 +318,7 @@ def fit_table(
     watched = parts[0][1]
     counts = {"training": len(parts[0][0]), "validation": len(watched) if watched else 0, "test": len(test)}
     model = finish(network, inputs, target, trainings, {**(facts or {}), "rows": counts})
+    model = calibrated(model, trainings, table.calibrate)
 
     which, part = ("test", test) if len(test) else ("validation", rest[held]) if len(held) else ("training", rest)
     judged, y, w = frame[chosen[part]], everything[part], weights[part]

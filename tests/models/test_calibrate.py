@@ -1,0 +1,142 @@
+"""Calibration on validation rows: coverage on simulated data, the likeliest spread, files and the command line."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import chainrule as cr
+from chainrule.cli import run
+from chainrule.errors import ModelFileError, OptionError
+from chainrule.exchange.modelfile import read_model_file, write_model_file
+from chainrule.models.calibrate import _held_out
+from chainrule.outputs.calibration import with_spread
+
+
+def simulated(n, seed):
+    """Student-t noise whose width depends on the input: no Gaussian of constant width is right."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (n, 2))
+    return x, np.sin(3 * x[:, 0]) + (0.1 + 0.5 * np.abs(x[:, 1])) * rng.standard_t(4, n)
+
+
+def fitted(calibrate, n=300, seed=0, **options):
+    given = {"n_members": 1, "random_state": 0, "max_iter": 40, "embedding": "none", "validation_fraction": 0.4}
+    est = cr.FeedForwardRegressor((16,), calibrate=calibrate, **(given | options))
+    return est.fit(*simulated(n, seed))
+
+
+def coverage(interval, y):
+    return float(np.mean((interval[..., 0] <= y) & (y <= interval[..., 1])))
+
+
+def test_conformal_intervals_cover_as_asked_whatever_the_model():
+    """The mean over data sets lies between the level and level + 1/(n + 1), but for chance."""
+    X, y = simulated(4000, 99)
+    wrong = cr.Gaussian(variance="constant", fitted=(1.0,))
+    for level in (0.5, 0.9):
+        found = [coverage(fitted("conformal", seed=s, output=wrong).predict_interval(X, level), y) for s in range(8)]
+        spread = np.sqrt(level * (1 - level) / 150 / 8 + level * (1 - level) / 4000)
+        assert level - 4 * spread < np.mean(found) < level + 1 / 151 + 4 * spread
+
+
+def test_everything_is_covered_where_there_are_too_few_rows():
+    model = fitted("conformal", n=30)
+    assert np.isinf(model.predict_interval(np.zeros((1, 2)), 0.99)).all()
+    assert np.isfinite(model.predict_interval(np.zeros((1, 2)), 0.5)).all()
+
+
+def test_the_spread_is_the_likeliest_on_the_validation_rows():
+    plain, scaled = fitted("none"), fitted("scale")
+    factor = scaled.model_.calibration.spread
+    X = simulated(50, 1)[0]
+    np.testing.assert_allclose(scaled.predict_dist(X).std(), factor * plain.predict_dist(X).std(), rtol=1e-9)
+    np.testing.assert_allclose(scaled.predict(X), plain.predict(X), rtol=1e-9)
+    predicted, y, w = _held_out(scaled.model_.output, scaled.trainings_)
+    losses = [-np.average(with_spread(predicted, f * factor).logpdf(y), weights=w) for f in (0.9, 1.0, 1.1)]
+    assert losses[0] > losses[1] < losses[2]
+    assert len(y) == 150
+
+
+def test_temperature_of_an_overconfident_classifier():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 10))
+    y = (X[:, 0] + 1.5 * rng.logistic(size=300) > 0).astype(int)
+    new = rng.standard_normal((5000, 10))
+    truth = (new[:, 0] + 1.5 * rng.logistic(size=5000) > 0).astype(int)
+    options = {"n_members": 1, "random_state": 0, "max_iter": 60, "embedding": "none", "n_iter_no_change": 60}
+    est = [
+        cr.FeedForwardClassifier((64,), calibrate=c, learning_rate_init=0.05, l2=0.0, **options).fit(X, y)
+        for c in ("none", "scale")
+    ]
+    loss = [-np.mean(e.predict_dist(new).log_score(truth)) for e in est]
+    assert est[1].model_.calibration.spread > 1.0
+    assert loss[1] < loss[0]
+    np.testing.assert_array_equal(est[0].predict(new), est[1].predict(new))
+
+
+@pytest.mark.parametrize("method", ["scale", "conformal"])
+def test_files_keep_it(tmp_path, method):
+    model = fitted(method, n_members=2)
+    model.save(tmp_path / "m.chainrule")
+    again = cr.load(tmp_path / "m.chainrule")
+    X = simulated(20, 1)[0]
+    np.testing.assert_array_equal(again.predict_interval(X, 0.8), model.predict_interval(X, 0.8))
+    np.testing.assert_array_equal(again.predict_dist(X).std(), model.predict_dist(X).std())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"spread": -1.0}, {"spread": 0.0}, {"levels": [[0.5], [0.5]]}, {"levels": [[2.0]], "weights": [1.0]},
+     {"weights": [-1.0]}, {"more": 1}],
+)  # fmt: skip
+def test_files_are_not_believed(tmp_path, change):
+    fitted("conformal").save(tmp_path / "m.chainrule")
+    data, tensors = read_model_file(tmp_path / "m.chainrule")
+    data["calibration"] |= change
+    write_model_file(tmp_path / "bad.chainrule", data, tensors)
+    with pytest.raises(ModelFileError):
+        cr.load(tmp_path / "bad.chainrule")
+
+
+def test_several_targets():
+    X, y = simulated(300, 0)
+    est = cr.FeedForwardRegressor((16,), calibrate="conformal", n_members=1, random_state=0, max_iter=40)
+    interval = est.fit(X, np.stack([y, -5 * y], axis=1)).predict_interval(X, 0.8)
+    assert interval.shape == (300, 2, 2)
+    assert len(est.model_.calibration.levels) == 2
+
+
+def test_command_line(tmp_path, capsys):
+    X, y = simulated(1500, 0)
+    pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y}).write_csv(tmp_path / "t.csv")
+    quick = ["--epochs", "30", "--hidden", "16", "--members", "1", "--embedding", "none", "--test-fraction", "0.5"]
+    model = tmp_path / "m.chainrule"
+    command = ["fit", str(tmp_path / "t.csv"), "--target", "y", "--calibrate", "conformal", "--model", str(model)]
+    assert run([*command, *quick]) == 0
+    assert (
+        run(["predict", str(model), str(tmp_path / "t.csv"), "-o", str(tmp_path / "p.csv"), "--interval", "0.9"]) == 0
+    )
+    p = pl.read_csv(tmp_path / "p.csv")
+    np.testing.assert_allclose(p["lower"], cr.load(model).model_.interval(cr.load(model).model_.predict(X), 0.9)[:, 0])
+    inside = coverage(p.select("lower", "upper").to_numpy(), y)
+    assert 0.84 < inside < 0.96
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"calibrate": "platt"}, "calibrate must be one of none, scale, conformal"),
+        ({"calibrate": "scale", "early_stopping": False}, "needs rows that were not trained on"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options, message):
+    with pytest.raises(OptionError, match=message):
+        fitted(**options)
+
+
+def test_what_classifiers_and_partial_fits_cannot_do():
+    X, y = simulated(100, 0)
+    with pytest.raises(OptionError, match="about intervals of numbers"):
+        cr.FeedForwardClassifier((3,), calibrate="conformal", n_members=1, max_iter=2).fit(X, y > 0)
+    with pytest.raises(OptionError, match="holds no rows out to calibrate"):
+        cr.FeedForwardRegressor((3,), calibrate="scale").partial_fit(X, y)
