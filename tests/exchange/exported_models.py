@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 import chainrule as cr
+from chainrule.models.calibration import Calibration
 from chainrule.models.inputs import Inputs, class_target, numeric_target
 from chainrule.models.model import Member, Model
 from chainrule.models.prediction import parameters
@@ -117,6 +120,11 @@ def cases() -> dict[str, Model]:
                 made[f"{output!r}-{n_targets}-{n_members}"] = model_of(output, n_targets=n_targets, n_members=n_members)
     made |= {f"layers {name}": model_of(cr.Gaussian(), layers) for name, layers in LAYERS.items()}
     made |= {f"unit {name}": model_of(cr.Gaussian(), (cr.Dense(5, name),)) for name in UNIT_NAMES}
+    for output, n_members in ((cr.Gaussian(), 2), (cr.Quantile(), 1), (cr.StudentT(), 2), (cr.Categorical(), 1)):
+        calibration = Calibration(1.7, np.zeros((0,)), np.zeros(0))
+        made[f"calibrated {output!r}"] = replace(model_of(output, n_members=n_members), calibration=calibration)
+    factor = cr.Gaussian(fitted=(0.7,))
+    made["fitted factor"] = model_of(factor, n_members=2)
     inputs = table_inputs()
     made["table"] = model_of(cr.Gaussian(), inputs=inputs)
     made["table of classes"] = model_of(cr.Categorical(), inputs=inputs, n_members=2)

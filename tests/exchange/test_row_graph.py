@@ -3,35 +3,12 @@
 import numpy as np
 import pytest
 from exported_models import CASES, TABLE, difference, expected, matrix
+from exported_programs import BY_ROWS, N, X
 
 import chainrule as cr
 from chainrule.errors import GraphError
 from chainrule.exchange.row_graph import row_graph
 
-N = 32
-X = np.random.default_rng(0).normal(size=(N, 6))
-W = np.random.default_rng(1).normal(size=(6, 4))
-
-BY_ROWS = {
-    "elementwise": lambda x: np.exp(x) * np.arange(6.0) - 1.0,
-    "matrix product": lambda x: x @ W,
-    "product from the left": lambda x: (W.T @ x.T).T,
-    "row times vector": lambda x: x @ W[:, 0],
-    "vector times rows": lambda x: W[:, 0] @ x.T,
-    "vector times stacked matrices": lambda x: np.arange(3.0) @ np.reshape(x, (N, 3, 2)),
-    "stacked matrices times vector": lambda x: np.reshape(x, (N, 3, 2)) @ np.arange(2.0),
-    "products by row": lambda x: np.einsum("nk,nk->n", x, np.tanh(x)),
-    "reshape and back": lambda x: np.reshape(np.reshape(x, (N, 2, 3)), (N, 6))[:, ::-1],
-    "rows last": lambda x: np.concatenate([x.T, x.T[:2] * 2.0], axis=0).T,
-    "rows in the middle": lambda x: np.sum(np.moveaxis(np.reshape(x, (N, 2, 3)), 0, 1), axis=0),
-    "broadcast": lambda x: np.broadcast_to(x[:, None], (N, 3, 6)) * np.ones((N, 3, 1)),
-    "running sums": lambda x: np.cumsum(x, axis=1),
-    "sorted": lambda x: np.argsort(x, axis=1).astype(float),
-    "padded": lambda x: np.pad(x, ((0, 0), (2, 1))),
-    "chosen columns": lambda x: x[:, np.array([4, 1, 1])],
-    "the same for all rows": lambda x: (x, np.full((N, 2), 3.0)),
-    "joined to what all rows share": lambda x: np.concatenate([np.full((N, 2), 3.0), x], axis=1),
-}
 ACROSS = {
     "mean over rows": lambda x: x - np.mean(x, axis=0),
     "rows turned round": lambda x: x[::-1],

@@ -64,7 +64,7 @@ class Predictor:
 def one_line(value: object) -> str:
     """A name or value as ASCII text within one line, harmless in any comment."""
     text = json.dumps(value)[1:-1] if isinstance(value, str) else json.dumps(value)
-    return text.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?").replace("\\", "/")
+    return text.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
 
 
 def _meaning(encoding: Encoding) -> str:

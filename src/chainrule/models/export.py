@@ -75,3 +75,37 @@ def _refusing(model: AnyModel, what: str, make: Any) -> Any:
         if isinstance(error, OptionError):
             raise
         raise OptionError(f"cannot export the model as {what}: {error}") from None
+
+
+def to_python(model: AnyModel) -> str:
+    """A fitted model as the source of a Python module that needs NumPy alone, with ``predict(columns) -> dict``.
+
+    Parameters
+    ----------
+    model : Model, fitted estimator, or path of a model file
+
+    Raises
+    ------
+    OptionError
+        If an operation of the model has no translation.
+    """
+    from chainrule.exchange.numpy_source import python_source
+
+    return _refusing(model, "Python", python_source)
+
+
+def to_c(model: AnyModel) -> str:
+    """A fitted model as C99 source without dependencies, with ``void predict(const double *row, double *out)``.
+
+    Parameters
+    ----------
+    model : Model, fitted estimator, or path of a model file
+
+    Raises
+    ------
+    OptionError
+        If an operation of the model has no translation.
+    """
+    from chainrule.exchange.c_source import c_source
+
+    return _refusing(model, "C", c_source)

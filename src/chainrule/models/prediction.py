@@ -41,7 +41,8 @@ def prediction_graph(model: Model) -> Graph:
             (raw,) = inline(graph, member.theta, *member.buffers.values(), columns)
             part = model.output.standard_distribution(raw.astype(np.float64))
             parts.append(part.affine(location, scale) if model.output.scales_target else part)
-        return parameters(mixture_of(parts))
+        mixed = mixture_of(parts)
+        return parameters(mixed if model.calibration is None else model.calibration.distribution(mixed))
 
     return optimize(trace(predict, *model.inputs.types(BLOCK), name="predict"))
 

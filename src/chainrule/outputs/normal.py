@@ -173,7 +173,7 @@ class NormalMixture(Distribution):
         return near - 0.5 * spread.reshape(self.shape)
 
     def affine(self, location: Any, scale: Any) -> NormalMixture:
-        location, scale = np.asarray(location)[..., None], np.asarray(scale)[..., None]
+        location, scale = np.expand_dims(location, -1), np.expand_dims(scale, -1)
         return NormalMixture(self.log_weights, location + scale * self.locs, scale * self.scales)
 
     @classmethod

@@ -214,8 +214,7 @@ class QuantileDistribution(Distribution):
         return np.concatenate([left, self.values, right], axis=-1)
 
     def affine(self, location: Any, scale: Any) -> QuantileDistribution:
-        location, scale = np.asarray(location), np.asarray(scale)
-        values = location[..., None] + scale[..., None] * self.values
+        values = np.expand_dims(location, -1) + np.expand_dims(scale, -1) * self.values
         return QuantileDistribution(values, scale * self.left, scale * self.right, self.levels)
 
     def _quantile(self, q: np.ndarray) -> np.ndarray:

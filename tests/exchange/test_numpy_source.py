@@ -1,0 +1,118 @@
+"""Python source of a model: run without chainrule, compared to the last digits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from exported_models import CASES, TABLE, difference, expected, matrix, model_of, table_inputs
+from exported_programs import BY_ROWS, X, program_of, traced
+
+import chainrule as cr
+from chainrule.errors import OptionError
+from chainrule.exchange.numpy_source import _SHAPES, _WRITTEN, python_source
+from chainrule.graph.primitive import PRIMITIVES
+from chainrule.models.export import to_python
+
+ELEMENTWISE = [
+    name
+    for name, p in PRIMITIVES.items()
+    if p.lowering == "elementwise"
+    and (name in _WRITTEN or (p.family == "elementwise" and isinstance(p.numpy, np.ufunc)))
+]
+
+
+def predict_of(source):
+    names = {}
+    exec(compile(source, "model.py", "exec"), names)
+    return names["predict"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_models_predict_what_they_did(name):
+    model = CASES[name]
+    named = model.inputs.named
+    predict = predict_of(to_python(model))
+    rows = TABLE if named else matrix()
+    wanted = expected(model, rows)
+    assert difference(predict(rows.to_dict(as_series=False) if named else rows), wanted) < 1e-12
+    assert difference(predict(model.inputs.arrays(rows)[0]), wanted) < 1e-12
+
+
+@pytest.mark.parametrize("name", BY_ROWS)
+def test_moves_of_data(name):
+    predictor, wanted = traced(BY_ROWS[name], X)
+    given = predict_of(python_source(predictor))(X)
+    for key, value in wanted.items():
+        np.testing.assert_allclose(given[key], value, rtol=1e-14)
+    assert {value.shape[0] for value in predict_of(python_source(predictor))(X[:5]).values()} == {5}
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_element_wise_functions(name):
+    function, x = program_of(name)
+    predictor, wanted = traced(function, x)
+    np.testing.assert_allclose(
+        predict_of(python_source(predictor))(x)["value"], wanted["value"], rtol=1e-13, atol=1e-14
+    )
+
+
+def test_every_rule_is_tested():
+    assert set(_WRITTEN) <= {*ELEMENTWISE, *_MOVES}
+    assert set(_SHAPES) <= _MOVES
+
+
+_MOVES = {
+    "matmul", "sum", "max", "min", "any", "all", "argmax", "argmin", "cumsum", "flip", "argsort", "transpose", "pad",
+    "reshape", "broadcast_to", "concatenate", "slice", "gather",
+}  # fmt: skip
+
+
+def test_it_runs_without_chainrule(tmp_path):
+    (tmp_path / "model.py").write_text(to_python(CASES["table"]))
+    code = """
+import sys
+import model
+columns = {"size": [10.0, 2.5], "count": [None, 4], "kind": ["oak", "never"], "code": ["1x", None], "old": [True, None]}
+out = model.predict(columns)
+assert not {name.partition(".")[0] for name in sys.modules} & {"chainrule", "scipy", "polars", "pandas"}
+print(*[float(v).hex() for v in out["mean"]])
+"""
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    import polars as pl
+
+    frame = pl.DataFrame(
+        {"size": [10.0, 2.5], "count": [None, 4], "kind": ["oak", "x"], "code": ["1x", None], "old": [True, None]}
+    )
+    wanted = CASES["table"].predict(frame).mean()
+    np.testing.assert_allclose([float.fromhex(v) for v in run.stdout.split()], wanted, rtol=1e-13)
+
+
+def test_data_frames_and_numbers_as_categories_are_taken():
+    model = model_of(cr.Gaussian(), inputs=table_inputs())
+    pandas = TABLE.to_pandas()
+    assert difference(predict_of(to_python(model))(pandas), expected(model, TABLE)) < 1e-12
+
+
+def test_no_name_gets_out_of_its_comment():
+    import polars as pl
+
+    from chainrule.models.inputs import Inputs
+    from chainrule.tables import fit_encoder, infer_schema
+
+    frame = pl.DataFrame({'"""\nimport os #': ["a\n'''", "*/ b", "??/", "é"] * 5, "\\": range(20)})
+    inputs = Inputs(fit_encoder(infer_schema(frame), frame), named=True)
+    model = model_of(cr.Gaussian(), inputs=inputs)
+    source = to_python(model)
+    assert source.isascii()
+    assert difference(predict_of(source)(frame.to_dict(as_series=False)), expected(model, frame)) < 1e-12
+
+
+def test_what_numpy_lacks_is_refused_by_name():
+    from scipy.special import i0e
+
+    with pytest.raises(OptionError, match=r"cannot export .* Python: node \d+ \(i0e.*\): has no translation"):
+        to_python(model_of(cr.Gaussian(), (cr.Dense(3, lambda z: i0e(z)),)))
