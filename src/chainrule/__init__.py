@@ -36,6 +36,7 @@ _HOME = {
     "SearchCV": "estimators.search",
     "load": "estimators",
     "summary": "models.summary",
+    **dict.fromkeys(("to_onnx", "to_python", "to_c"), "models.export"),
     # pictures
     "draw": "show.drawing",
     # errors

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,6 +142,16 @@ def test_refusals_name_node_and_primitive():
         to_onnx(3)
     with pytest.raises(OptionError, match="FeedForwardRegressor; call fit first"):
         to_onnx(cr.FeedForwardRegressor())
+
+
+def test_the_page_on_export_holds(tmp_path, monkeypatch):
+    """The Python of docs/export.md, with what needs onnxruntime, which tests/docs cannot count on."""
+    pytest.importorskip("onnxruntime", reason='needs onnxruntime: pip install "chainrule[onnx]"')
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[2] / "docs" / "export.md"
+    blocks = re.findall(r"^```(?:python|py)\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert any("onnxruntime" in block for block in blocks)
+    exec(compile("\n".join(blocks), str(page), "exec"), {})
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):

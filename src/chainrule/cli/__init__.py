@@ -17,6 +17,7 @@ from chainrule.cli.bench import bench
 from chainrule.cli.check import check
 from chainrule.cli.demo import demo
 from chainrule.cli.explain import explain
+from chainrule.cli.export import export
 from chainrule.cli.fit import fit
 from chainrule.cli.play import play
 from chainrule.cli.predict import predict
@@ -31,7 +32,7 @@ app = App(
     help_format="plaintext",
     default_parameter=Parameter(negative=""),
 )
-COMMANDS = (fit, predict, score, check, explain, summary, demo, play, bench)
+COMMANDS = (fit, predict, score, check, explain, summary, export, demo, play, bench)
 for command in COMMANDS:
     app.command(command)
 

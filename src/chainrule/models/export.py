@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from chainrule.errors import ChainruleError, OptionError
@@ -109,3 +110,11 @@ def to_c(model: AnyModel) -> str:
     from chainrule.exchange.c_source import c_source
 
     return _refusing(model, "C", c_source)
+
+
+#: format -> the bytes of a file
+FORMATS: dict[str, Callable[[AnyModel], bytes]] = {
+    "onnx": lambda model: to_onnx(model).SerializeToString(),
+    "python": lambda model: to_python(model).encode("ascii"),
+    "c": lambda model: to_c(model).encode("ascii"),
+}
