@@ -97,9 +97,9 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
             return weights
         if self._multilabel:
             raise OptionError("class_weight needs a single target column; use sample_weight")
-        return moderate(weights * self._class_weights(self.classes_[codes[:, 0].astype(int)]))
+        return moderate(weights * self._class_weights(self.classes_[codes[:, 0].astype(int)], weights))
 
-    def _class_weights(self, labels: np.ndarray) -> np.ndarray:
+    def _class_weights(self, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The weight of each row's class."""
         given = self.class_weight
         if not isinstance(given, Mapping) and given != "balanced":
@@ -107,7 +107,12 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
         if isinstance(given, Mapping):
             for label, weight in given.items():
                 check_number(f"class_weight of {label!r}", weight, 0, False)
-        return compute_sample_weight(given, labels)
+            return compute_sample_weight(given, labels)
+        present, place = np.unique(labels[weights > 0], return_inverse=True)  # a row of weight two counts twice
+        factors = np.zeros(len(labels))
+        sums = np.bincount(place, weights[weights > 0])
+        factors[weights > 0] = (sums.sum() / (len(present) * sums))[place]
+        return factors
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         return None if self._multilabel else y[:, 0]
