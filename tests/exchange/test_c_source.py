@@ -97,6 +97,21 @@ def test_the_header_says_what_goes_in_and_what_comes_out():
     assert 'in the order of the probabilities: ["a", "b", "c"]' in header
 
 
+@needs_compiler
+def test_no_name_gets_out_of_its_comment(compiled):
+    import polars as pl
+
+    from chainrule.models.inputs import Inputs
+    from chainrule.tables import fit_encoder, infer_schema
+
+    frame = pl.DataFrame({"*/ int x; /*": ["a\n", "*/ b", "??/", "é\\"] * 5, "\\": range(20)})
+    model = model_of(cr.Gaussian(), inputs=Inputs(fit_encoder(infer_schema(frame), frame), named=True))
+    source = to_c(model)
+    assert source.isascii()
+    given = run_rows(compiled({"m": source})["m"], predictor_of(model), model.inputs.arrays(frame)[0])
+    assert difference(given, expected(model, frame)) < 1e-12
+
+
 def test_what_c_lacks_is_refused_by_name():
     from scipy.special import i0e
 

@@ -97,6 +97,25 @@ def test_data_frames_and_numbers_as_categories_are_taken():
     assert difference(predict_of(to_python(model))(pandas), expected(model, TABLE)) < 1e-12
 
 
+def test_cells_are_read_as_the_model_reads_them():
+    import polars as pl
+
+    model = CASES["table"]
+    words = ["yes", "No", "TRUE", "f", "1", "0", "maybe"]
+    frame = pl.DataFrame(
+        {"size": [str(k) + " " for k in range(7)], "count": range(7), "kind": ["", "Oak", "oak "] * 2 + ["oak"]}
+    ).with_columns(code=pl.Series([0, 1, 2, 3, 4, 5, 6]), old=pl.Series(words))
+    wanted = expected(model, frame.with_columns(kind=frame["kind"].replace("", None)))
+    assert difference(predict_of(to_python(model))(frame.to_dict(as_series=False)), wanted) < 1e-12
+    # nothing is a category too, where a data frame has it
+    from chainrule.models.inputs import Inputs
+    from chainrule.tables import fit_encoder, infer_schema
+
+    frame = pl.DataFrame({"a": ["", "b", None] * 9, "n": [1.0, 2.0, 4.0] * 9})
+    model = model_of(cr.Gaussian(), inputs=Inputs(fit_encoder(infer_schema(frame), frame), named=True))
+    assert difference(predict_of(to_python(model))(frame.to_dict(as_series=False)), expected(model, frame)) < 1e-12
+
+
 def test_no_name_gets_out_of_its_comment():
     import polars as pl
 

@@ -111,7 +111,7 @@ def c_source(predictor: Predictor) -> str:
         notes="\n".join(f" * {line}".rstrip() for line in notes),
         n_columns=len(predictor.encodings),
         n_outputs=first,
-        constants="\n".join(body.constants),
+        constants="\n".join(lines for name, lines in body.constants.items() if f"{name}[" in text),
         helpers="\n".join(HELPERS[name] for name in HELPERS if re.search(rf"\b{name}\(", text)),
         unused="" if "row[" in text else "    (void)row;\n",
         body=text,
@@ -123,7 +123,7 @@ class _Body:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.constants: list[str] = []
+        self.constants: dict[str, str] = {}
         self._known: dict[tuple[str, tuple[int, ...], bytes], View] = {}
 
     def constant(self, value: np.ndarray) -> View:
@@ -138,7 +138,7 @@ class _Body:
             numbers = [_number(v) for v in value.ravel()] or ["0"]
             rows = ["    " + ", ".join(numbers[k : k + 6]) + "," for k in range(0, len(numbers), 6)]
             kind = _TYPES[value.dtype.name]
-            self.constants += [f"static const {kind} {name}[{len(numbers)}] = {{", *rows, "};"]
+            self.constants[name] = "\n".join([f"static const {kind} {name}[{len(numbers)}] = {{", *rows, "};"])
         return self._known[key]
 
     def value(self, name: str, node: Node, given: Sequence[View]) -> View:

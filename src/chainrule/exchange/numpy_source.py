@@ -15,7 +15,8 @@ from chainrule.errors import GraphError
 from chainrule.exchange.predictor import Predictor
 from chainrule.exchange.row_graph import where
 from chainrule.graph.graph import Node
-from chainrule.tables import Categorical
+from chainrule.tables import Boolean, Categorical
+from chainrule.tables.cells import TRUTH
 
 
 def python_source(predictor: Predictor) -> str:
@@ -70,9 +71,18 @@ def _literal(text: str) -> str:
 
 
 def _categories(encoding: Any) -> str:
-    if not isinstance(encoding, Categorical):
-        return "None"
-    return "{" + ", ".join(f"{_literal(c)}: {k}" for k, c in enumerate(encoding.categories)) + "}"
+    """Numbers of the texts that a column's cells may be, or None for a column of numbers."""
+    match encoding:
+        case Categorical():
+            places: dict[str, int] = {c: k for k, c in enumerate(encoding.categories)}
+        case Boolean():
+            places = {
+                way(word): int(truth) for word, truth in TRUTH.items() for way in (str.lower, str.title, str.upper)
+            }
+            places |= {"1": 1, "0": 0}
+        case _:
+            return "None"
+    return "{" + ", ".join(f"{_literal(text)}: {place}" for text, place in places.items()) + "}"
 
 
 def _constant(value: np.ndarray, arrays: dict[str, np.ndarray]) -> str:
@@ -227,7 +237,7 @@ import io
 {imports}
 import numpy as np
 
-#: name of each column, and the places of its categories
+#: name of each column, and the numbers of what its cells may be
 COLUMNS = [
 {columns}
 ]
@@ -260,10 +270,14 @@ def matrix(columns):
 
 
 def numbers(cells, places):
-    cells = [None if v is None or v != v or v == "" else v for v in np.asarray(cells, dtype=object).tolist()]
-    if places is not None:
-        cells = [v if v is None else places.get(text(v), -1) for v in cells]
-    return np.array([np.nan if v is None else float(v) for v in cells])
+    cells = np.asarray(cells, dtype=object).tolist()
+    return np.array([number(None if v is None or v != v else v, places) for v in cells], np.float64)
+
+
+def number(cell, places):
+    if cell is None or places is None:
+        return np.nan if cell is None or cell == "" else float(cell)
+    return places.get(text(cell), np.nan if cell == "" else -1)
 
 
 def text(cell):
