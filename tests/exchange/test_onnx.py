@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -147,11 +148,14 @@ def test_refusals_name_node_and_primitive():
 def test_the_page_on_export_holds(tmp_path, monkeypatch):
     """The Python of docs/export.md, with what needs onnxruntime, which tests/docs cannot count on."""
     pytest.importorskip("onnxruntime", reason='needs onnxruntime: pip install "chainrule[onnx]"')
+    pytest.importorskip("skl2onnx", reason='needs skl2onnx: pip install "chainrule[onnx]"')
     monkeypatch.chdir(tmp_path)
     page = Path(__file__).parents[2] / "docs" / "export.md"
     blocks = re.findall(r"^```(?:python|py)\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     assert any("onnxruntime" in block for block in blocks)
-    exec(compile("\n".join(blocks), str(page), "exec"), {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # skl2onnx's own
+        exec(compile("\n".join(blocks), str(page), "exec"), {})
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
