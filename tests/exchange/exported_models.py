@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 import chainrule as cr
+from chainrule.learn.blocks import BLOCK
 from chainrule.models.calibration import Calibration
 from chainrule.models.inputs import Inputs, class_target, numeric_target
 from chainrule.models.model import Member, Model
@@ -28,6 +29,8 @@ TABLE = pl.DataFrame(
         "old": [None if k % 10 == 6 else k % 3 == 0 for k in range(N_ROWS)],
     }
 )
+#: as many columns as a block has rows
+WIDE = np.random.default_rng(2).normal(size=(N_ROWS, BLOCK))
 
 
 def matrix(seed: int = 0) -> np.ndarray:
@@ -81,6 +84,13 @@ def table_inputs() -> Inputs:
 PROBABILITIES = ("probabilities", "weights")
 
 
+def rows_of(model: Model):
+    """Rows to predict."""
+    if model.inputs.named:
+        return TABLE
+    return WIDE if len(model.inputs.columns) == BLOCK else matrix()
+
+
 def expected(model: Model, rows) -> dict[str, np.ndarray]:
     """What the model itself predicts, by the names an export gives it."""
     return parameters(model.predict(rows))
@@ -128,6 +138,9 @@ def cases() -> dict[str, Model]:
     inputs = table_inputs()
     made["table"] = model_of(cr.Gaussian(), inputs=inputs)
     made["table of classes"] = model_of(cr.Categorical(), inputs=inputs, n_members=2)
+    made["as wide as a block"] = model_of(
+        cr.Gaussian(), (32, cr.Maxout(32)), 2, inputs=Inputs.of_matrix(WIDE, np.ones(N_ROWS)), spread=0.1
+    )
     linear = Inputs.of_matrix(matrix(), np.ones(N_ROWS), scaling="standard")
     made["standard scaling"] = model_of(cr.Gaussian(), inputs=linear, spread=1e-3)
     return made

@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from exported_models import CASES, TABLE, difference, expected, matrix, model_of
+from exported_models import CASES, difference, expected, matrix, model_of, rows_of
 from exported_programs import BY_ROWS, X, program_of, traced
 
 import chainrule as cr
@@ -58,7 +58,7 @@ def run_rows(function, predictor, rows):
 def test_models_predict_what_they_did(compiled):
     functions = compiled({name: to_c(model) for name, model in CASES.items()})
     for name, model in CASES.items():
-        rows = TABLE if model.inputs.named else matrix()
+        rows = rows_of(model)
         given = run_rows(functions[name], predictor_of(model), model.inputs.arrays(rows)[0])
         assert difference(given, expected(model, rows)) < 1e-12, name
 

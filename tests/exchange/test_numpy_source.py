@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from exported_models import CASES, TABLE, difference, expected, matrix, model_of, table_inputs
+from exported_models import CASES, TABLE, difference, expected, model_of, rows_of, table_inputs
 from exported_programs import BY_ROWS, X, program_of, traced
 
 import chainrule as cr
@@ -35,7 +35,7 @@ def test_models_predict_what_they_did(name):
     model = CASES[name]
     named = model.inputs.named
     predict = predict_of(to_python(model))
-    rows = TABLE if named else matrix()
+    rows = rows_of(model)
     wanted = expected(model, rows)
     assert difference(predict(rows.to_dict(as_series=False) if named else rows), wanted) < 1e-12
     assert difference(predict(model.inputs.arrays(rows)[0]), wanted) < 1e-12

@@ -13,7 +13,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason='needs onnx: pip install "chainrule[onnx]"')
 
-from exported_models import CASES, N_ROWS, TABLE, difference, expected, matrix, model_of, table_inputs  # noqa: E402
+from exported_models import CASES, N_ROWS, TABLE, difference, expected, matrix, model_of, rows_of, table_inputs  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 import chainrule as cr  # noqa: E402
@@ -23,10 +23,6 @@ from chainrule.tables import Categorical  # noqa: E402
 
 #: relative; what is composed in float64 reaches 1e-9, erf is taken in float32
 TOLERANCE = {"unit gelu": 1e-5}
-
-
-def rows_of(model):
-    return TABLE if model.inputs.named else matrix()
 
 
 def feed(model, rows):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from exported_models import CASES, TABLE, difference, expected, matrix
+from exported_models import CASES, difference, expected, rows_of
 from exported_programs import BY_ROWS, N, X
 
 import chainrule as cr
@@ -43,7 +43,7 @@ def test_every_kind_of_model_by_single_rows(name):
     from chainrule.models.export import predictor_of
 
     model = CASES[name]
-    rows = TABLE if model.inputs.named else matrix()
+    rows = rows_of(model)
     predictor = predictor_of(model)
     single = [predictor.rows.graph.run(row[None]) for row in model.inputs.arrays(rows)[0]]
     given = {
