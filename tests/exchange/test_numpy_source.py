@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from chainrule.errors import OptionError
 from chainrule.exchange.numpy_source import _SHAPES, _WRITTEN, python_source
 from chainrule.graph.primitive import PRIMITIVES
 from chainrule.models.export import to_python
+from chainrule.outputs import Distribution, Output
 
 ELEMENTWISE = [
     name
@@ -128,6 +130,44 @@ def test_no_name_gets_out_of_its_comment():
     source = to_python(model)
     assert source.isascii()
     assert difference(predict_of(source)(frame.to_dict(as_series=False)), expected(model, frame)) < 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting(Distribution):
+    rate: np.ndarray
+
+    def logpdf(self, y):
+        return np.log(self.rate) - self.rate * y
+
+    def cdf(self, y):
+        return -np.expm1(-self.rate * y)
+
+    def mean(self):
+        return 1.0 / self.rate
+
+    def var(self):
+        return 1.0 / np.square(self.rate)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_outputs_of_ones_own(scaled, n_members):
+    class Exponential(Output):
+        scales_target = scaled
+
+        def n_raw(self, n_targets):
+            return n_targets
+
+        def nll(self, raw, y):
+            return np.sum(np.exp(raw) * y - raw, axis=1)
+
+        def standard_distribution(self, raw):
+            return Waiting(np.exp(raw[:, 0]))
+
+    model = model_of(Exponential(), n_members=n_members)
+    given = predict_of(to_python(model))(rows_of(model))
+    assert difference(given, expected(model, rows_of(model))) < 1e-12
+    assert given.keys() == {"mean", "std", "rate"} | ({"location", "scale"} if scaled else set())
 
 
 def test_what_numpy_lacks_is_refused_by_name():

@@ -24,6 +24,7 @@ from chainrule.outputs import (
     QuantileDistribution,
     mixture_of,
 )
+from chainrule.outputs.distribution import Affine
 from chainrule.passes import optimize
 
 
@@ -54,7 +55,7 @@ def parameters(distribution: Distribution) -> dict[str, Any]:
     normal, Laplace and Student-t distributions ``loc``, ``scale`` (and ``df``); mixtures of normal distributions
     ``weights``, ``means`` and ``sigmas``, their last axis the components'; counts ``rate``; quantiles ``quantiles``,
     their last axis the levels', and the tails' scales ``left`` and ``right``. An ensemble without a closed form has the
-    same, the axis behind the batch's being the members'.
+    same, the axis behind the batch's being the members'. A distribution of one's own has its fields.
 
     Returns
     -------
@@ -81,6 +82,8 @@ def _named(distribution: Distribution) -> Mapping[str, Any]:
             return {"rate": distribution.rate}
         case QuantileDistribution():
             return {"quantiles": distribution.values, "left": distribution.left, "right": distribution.right}
+        case Affine():
+            return {**_named(distribution.base), "location": distribution.location, "scale": distribution.scale}
         case Mixture():
             parts = [_named(m) for m in distribution.members]
             if "probabilities" in parts[0]:
