@@ -36,6 +36,13 @@ def test_constants_are_folded_and_equal_terms_shared():
     assert constant.uniform == 3.0
 
 
+def test_the_tanh_of_a_logarithm_needs_neither():
+    terms = terms_of(lambda z: z * np.tanh(np.log1p(np.exp(z))), X)
+    assert [t.op for t in terms.terms if t.kind == "map"] == ["exp", "tanh_log1p", "multiply"]
+    both = terms_of(lambda z: (np.log1p(z), np.tanh(np.log1p(z))), np.abs(X))
+    assert [t.op for t in both.terms if t.kind == "map"] == ["log1p", "tanh_log1p"]
+
+
 def test_sums_of_disjoint_windows_are_one_assembly():
     def f(x):
         a, b, c = np.pad(x[:2], ((0, 4), (0, 0))), np.pad(x[2:5], ((2, 1), (0, 0))), np.pad(x[1:3], ((1, 3), (0, 0)))

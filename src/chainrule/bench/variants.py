@@ -6,6 +6,7 @@ Each is compared with the built-in softmax net of the same layers, on rows of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,11 +74,12 @@ def run_variants(case: Case, repetitions: int) -> list[VariantResult]:
     rows = Rows.of(problem.x, problem.y)
     numbers = Rows.of(problem.x, problem.x[:, :1] + np.sin(problem.x[:, 1:2]))
     softmax = Categorical(case.layers[-1])
-    half = [Maxout(-(-n // 2)) for n in hidden]
+    equal, half = _as_many_products(case), [Maxout(-(-n // 2)) for n in hidden]
     variants = [
         Variant("softmax, built in", softmax_network(case), rows, case),
         Variant("Gaussian mixture, 3 components", Network(hidden, GaussianMixture(3)), numbers, case),
         Variant("maxout, 2 pieces, same units", Network([Maxout(n) for n in hidden], softmax), rows, case),
+        Variant("maxout, 2 pieces, as many multiply-adds", Network(equal, softmax), rows, case),
         Variant("maxout, 2 pieces, half the units", Network(half, softmax), rows, case),
         Variant("loss of one's own (Brier)", softmax_network(case), rows, case, brier),
         Variant("unit of one's own (softsign)", Network([Dense(n, softsign) for n in hidden], softmax), rows, case),
@@ -89,6 +91,19 @@ def run_variants(case: Case, repetitions: int) -> list[VariantResult]:
         VariantResult(case.name, r.name, r.microseconds, r.microseconds / base, _products(v.training) / work)
         for r, v in zip(results, variants, strict=True)
     ]
+
+
+def _as_many_products(case: Case) -> list[Maxout]:
+    """Layers of two pieces, narrower all alike, that come nearest to the multiply-adds of the case's own layers."""
+
+    def distance(share: float) -> int:
+        widths = [round(n * share) for n in case.layers[1:-1]]
+        sizes = [a * 2 * b for a, b in pairwise((case.layers[0], *widths))]
+        total = 3 * (sum(sizes) + widths[-1] * case.layers[-1]) - sizes[0]
+        return abs(total * case.batch_size - case.multiply_adds)
+
+    best = min(np.linspace(0.5, 1.0, 101), key=distance)
+    return [Maxout(round(n * best)) for n in case.layers[1:-1]]
 
 
 def _products(training: Training) -> int:

@@ -5,7 +5,8 @@ Constants are folded, equal terms shared, unneeded ones dropped, and sums of arr
 (the gradient with respect to one flat parameter vector is one) become assemblies, which cost nothing but the writing
 of their parts.
 
-Nothing here changes a bit of the result, except that a zero may change its sign where structural zeros were added.
+Nothing here changes a bit of the result, except that a zero may change its sign where structural zeros were added, and
+that a few compositions of functions (`_COMPOSED`) have code of their own, with an error bound of its own.
 """
 
 from __future__ import annotations
@@ -205,6 +206,10 @@ class _Translation:
             clamp = self.shared.get(self.key("map", _CLAMPED[name], args, _NO_PARAMS, sources[0].type))
             if clamp is not None:
                 args = (clamp, args[1])
+        inner = sources[0] if sources else None
+        if inner is not None and (name, inner.op) in _COMPOSED and inner.type == type_:
+            # tanh(log1p(eᶻ)), mish's, needs one exponential function and no logarithm
+            return self.add("map", _COMPOSED[name, inner.op], inner.args, _NO_PARAMS, type_)
         kind = _KIND_OF.get(node.primitive.lowering, "library")
         if kind == "view" and _changes_nothing(name, params, sources[0].type, type_):
             return args[0]
@@ -251,6 +256,7 @@ _KIND_OF = {
     "scatter": "scatter",
 }
 _CLAMPED = {"greater": "maximum", "less": "minimum"}
+_COMPOSED = {("tanh", "log1p"): "tanh_log1p"}
 _NEUTRAL = {"multiply": 1, "divide": 1, "power": 1}
 
 

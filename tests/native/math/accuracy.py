@@ -25,6 +25,12 @@ def _clip(x, low, high):
     return min(max(x, mp.mpf(low)), mp.mpf(high))
 
 
+def _tanh_log1p(x):
+    if x < -1:
+        return mp.nan
+    return mp.mpf(1) if mp.isinf(x) else (x * (x + 2)) / (x * (x + 2) + 2)
+
+
 def _softplus(x):
     return max(x, mp.mpf(0)) + mp.log1p(mp.exp(-abs(x)))
 
@@ -189,6 +195,7 @@ EXACT = {
     "expm1": mp.expm1,
     "expit": _sigmoid,
     "tanh": lambda x: mp.tanh(_clip(x, -100, 100)),
+    "tanh_log1p": _tanh_log1p,
     "sinh": mp.sinh,
     "cosh": mp.cosh,
     "arcsinh": lambda x: mp.sign(x) * mp.asinh(abs(x)),

@@ -1,4 +1,4 @@
-"""Hyperbolic functions and their inverses: sinh, cosh, tanh, arcsinh, arccosh, arctanh."""
+"""Hyperbolic functions and their inverses: sinh, cosh, tanh, arcsinh, arccosh, arctanh; tanh of a logarithm."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def tanh(x: Real) -> Real:
     # there 0.47 - E/8 is near enough to 1/(E + 2)
     missing = fma(-quotient, e, fma(quotient, -2.0, e))
     return fma(missing, fma(e, -0.125, 0.47).at_least(0.0), quotient).with_sign_of(x)
+
+
+def tanh_log1p(x: Real) -> Real:
+    """tanh(log(1 + x)) = n / (n + 2) with n = (1 + x)² - 1 = x² + 2x; NaN below -1, where the logarithm is.
+
+    Nothing cancels, so the two transcendental functions cost one division. Beyond the clamp it is 1 to the last bit.
+    """
+    b = x.at_most(2.0 ** (x.format.fraction // 2 + 3))
+    n = fma(b, b, b + b)
+    return where(x < -1.0, math.nan, (n / (n + 2.0)).with_sign_of(x))
 
 
 def _half_exp(magnitude: Real) -> Real:
