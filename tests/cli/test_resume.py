@@ -78,7 +78,9 @@ def test_the_same_model_file_however_often_it_was_interrupted(folder, kind):
         status, said = ended(command(*FITS[kind], *given, "--checkpoint-every", "0.02"), moment, how)
         statuses.append(status)
         assert status in (0, -how, 128 + how), said  # by the signal itself where the model is already written
-        if status in (130, 143):
+        if status == 130 and said == "chainrule: stopped\n":
+            assert (folder / "m").exists()  # when all was done but to say so
+        elif status in (130, 143):
             assert said.startswith(f"chainrule: stopped by {how.name}, ")
             assert said.count("\n") == 1
             assert said.rstrip().endswith(f"{' '.join(FITS[kind])} --resume c")
@@ -150,3 +152,12 @@ def test_diverging_fits_end_or_go_back(folder, capsys):
 def test_the_lasting_part_of_a_command():
     given = ["fit", "d", "--checkpoint", "c", "--seed", "3", "--checkpoint-every=2", "--resume", "r", "-q"]
     assert lasting(given) == ["fit", "d", "--seed", "3", "-q"]
+
+
+def test_ctrl_c_is_told(folder, capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.models.table.fit_table", interrupted)
+    assert run(["fit", "data.csv", "--target", "y", "-q"]) == 130
+    assert capsys.readouterr().err == "chainrule: stopped\n"

@@ -31,6 +31,7 @@ app = App(
     version=__version__,
     help_format="plaintext",
     default_parameter=Parameter(negative=""),
+    suppress_keyboard_interrupt=False,  # `run` says it
 )
 COMMANDS = (fit, predict, score, check, explain, summary, export, demo, play, bench)
 for command in COMMANDS:

@@ -146,7 +146,7 @@ def fit(
             on_epoch=progress,
             keeper=keeper,
         )
-    fitted.model.save(place)
+        fitted.model.save(place)
     pages = []
     if report is not None:
         from chainrule.show.report import write_report
