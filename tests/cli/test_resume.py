@@ -161,3 +161,16 @@ def test_ctrl_c_is_told(folder, capsys, monkeypatch):
     monkeypatch.setattr("chainrule.models.table.fit_table", interrupted)
     assert run(["fit", "data.csv", "--target", "y", "-q"]) == 130
     assert capsys.readouterr().err == "chainrule: stopped\n"
+
+
+def test_a_signal_that_comes_out_as_another_error_is_still_told(folder, capsys, monkeypatch):
+    def initialised(*arguments, **options):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1.0)
+        except Exception:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr("chainrule.models.table.fit_table", initialised)
+    assert run(["fit", "data.csv", "--target", "y", "-q", "--checkpoint", "c"]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "chainrule: stopped by SIGTERM, at once; nothing was saved yet\n"

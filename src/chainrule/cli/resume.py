@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, TrainingStopped
 
 if TYPE_CHECKING:
     from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
@@ -59,14 +59,21 @@ def kept(
     with _spoken_warnings():
         keeper = CheckpointKeeper(place, options.resume, options.checkpoint_every, advice=f"go on with: {command}")
 
+        asked: list[TrainingStopped] = []
+
         def ask(number: int, frame: FrameType | None) -> None:
             if not keeper.under_way or keeper.stopping:
-                raise keeper.stopped("at once", number)
+                asked.append(keeper.stopped("at once", number))
+                raise asked[-1]
             keeper.stop(number)
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield keeper
+        except Exception:
+            if asked:  # whatever became of it on its way: a module being imported makes an ImportError of it
+                raise asked[-1] from None
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
