@@ -6,6 +6,7 @@ import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from chainrule.show.story import Story, tell
 
 if TYPE_CHECKING:
     from chainrule.models.model import Model
+    from chainrule.show.widget import GraphWidget
 
 #: inputs of at most so many elements get a slider each
 SLIDERS = 6
@@ -56,6 +58,33 @@ class Drawing:
             f'<iframe srcdoc="{source}" title="{html.escape(self.story.graph.name)}" '
             'style="width:100%;height:720px;border:1px solid #8884;border-radius:8px"></iframe>'
         )
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        """For notebooks: the widget where anywidget is installed, beside the page for whoever shows no widgets."""
+        still = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        if find_spec("anywidget") is None:
+            return still
+        data, metadata = self.widget()._repr_mimebundle_() or ({}, {})
+        return {**data, **still}, metadata
+
+    def widget(self, height: int = 720) -> GraphWidget:
+        """The page as a live widget of a notebook: its step and its inputs can be read and set from Python.
+
+        Parameters
+        ----------
+        height : int
+            In pixels.
+
+        Raises
+        ------
+        OptionError
+            If anywidget is missing.
+        """
+        if find_spec("anywidget") is None:
+            raise OptionError('a widget needs anywidget; install it with pip install "chainrule[notebook]"')
+        from chainrule.show.widget import GraphWidget
+
+        return GraphWidget(self.story, self.html, height)
 
     def save(self, path: str | os.PathLike[str]) -> Drawing:
         """Write the page.

@@ -31,7 +31,20 @@ SMALL = 16
 #: boxes that a page shows at first, by opening groups
 OPEN_BOXES = 36
 #: scripts, each after those it imports
-SCRIPTS = ("arrays", "special", "primitives", "program", "text", "heat", "place", "state", "stage", "panel", "main")
+SCRIPTS = (
+    "arrays",
+    "special",
+    "primitives",
+    "program",
+    "text",
+    "heat",
+    "place",
+    "state",
+    "stage",
+    "panel",
+    "frame",
+    "main",
+)
 
 
 @dataclass(frozen=True)

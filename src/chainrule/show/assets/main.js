@@ -1,4 +1,5 @@
 // Puts the page together: story, picture, panel, keys, address.
+import { join } from "./frame.js";
 import { narration, Panel } from "./panel.js";
 import { Stage } from "./stage.js";
 import { FORWARD, GIVEN, State, UPDATE } from "./state.js";
@@ -131,4 +132,5 @@ window.addEventListener("resize", () => stage.whole());
 window.addEventListener("beforeprint", () => stage.whole());
 showStep();
 fromAddress();
+join(state);
 window.chainrule = { state, stage, run };

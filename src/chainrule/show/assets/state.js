@@ -111,6 +111,14 @@ export class State {
     this.changed("numbers");
   }
 
+  /** Other inputs: all the numbers of each. */
+  put(inputs) {
+    this.inputs = this.inputs.map(({ shape }, k) => ({ shape, data: inputs[k] }));
+    this.rerun();
+    this.costs = [this.cost()];
+    this.changed("numbers");
+  }
+
   /** Gradient steps: parameters less rate times gradient. */
   descend(steps = 1) {
     for (let k = 0; k < steps; k++) {
