@@ -42,7 +42,7 @@ class Tab:
     """A page that is open, with everything it asked for and every error it made."""
 
     def __init__(self, browser: Any, html: str, fragment: str = "", **options: Any) -> None:
-        self.page = browser.new_page(viewport={"width": 1280, "height": 800}, **options)
+        self.page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **options})
         self.requests: list[str] = []
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))

@@ -301,6 +301,51 @@ def test_dark_and_light(tab: Any) -> None:
     assert shades[0] == shades[3] != shades[1] == shades[2]
 
 
+def chain(w: Any, x: Any) -> Any:
+    for _ in range(60):
+        x = np.tanh(w * x + 0.1)
+    return x**2
+
+
+IN_SIGHT = """
+(key) => {
+  const [box, stage] = [`[data-key="${key}"]`, "#stage"].map((each) => document.querySelector(each).getBoundingClientRect());
+  return box.left >= stage.left && box.right <= stage.right && box.top >= stage.top && box.bottom <= stage.bottom;
+}
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_large_graph_begins_where_it_begins(tab: Any, width: int) -> None:
+    shown = tab(draw(chain, 0.7, 1.0, title="a rather long title " * 5).html, viewport={"width": width, "height": 800})
+    assert shown.page.evaluate("chainrule.stage.view.scale") >= 0.7
+    assert shown.page.evaluate(IN_SIGHT, 0)
+    assert shown.page.evaluate(IN_SIGHT, 2)
+    assert shown.page.evaluate("document.documentElement.scrollWidth") <= width
+    for step in (40, 150, 3):  # the step is always in sight, also when the window changes
+        shown.page.evaluate(f"chainrule.state.go({step})")
+        assert shown.page.evaluate(IN_SIGHT, shown.page.evaluate("chainrule.state.move.node"))
+    shown.page.set_viewport_size({"width": width, "height": 700})
+    shown.page.wait_for_timeout(50)
+    assert shown.page.evaluate("chainrule.stage.view.scale") >= 0.7
+
+
+def test_a_long_line_is_straight() -> None:
+    placed = compose(*(lambda graph: (graph, levels(graph)))(draw(chain, 0.7, 1.0).story.graph))
+    assert placed.width < 500.0
+
+
+def test_a_group_stays_under_the_pointer(tab: Any) -> None:
+    shown = tab(draw(layered, 0.7, 1.0).html)
+    title = "[data-key=layer4] .title"
+    for _ in range(2):
+        before = shown.page.query_selector(title).bounding_box()
+        shown.page.evaluate("chainrule.state.toggle('layer4')")
+        after = shown.page.query_selector("[data-key=layer4]").bounding_box()
+        assert abs(after["x"] - before["x"]) < 12
+        assert abs(after["y"] - before["y"]) < 12
+
+
 def test_in_a_notebook(browser: Any) -> None:
     page = browser.new_page()
     errors: list[str] = []

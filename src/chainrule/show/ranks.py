@@ -214,6 +214,9 @@ def _coordinates(points: _Points, order: Sequence[Sequence[int]]) -> list[float]
         weight = 1.0 + 2.0 * (start >= points.n_boxes) + 2.0 * (end >= points.n_boxes)
         down[start].append((end, weight))
         up[end].append((start, weight))
+    for k in range(points.n_boxes, len(across)):  # a line goes straight on, whatever branches off it
+        for sides in (up, down):
+            sides[k] = [pair for pair in sides[k] if pair[0] >= points.n_boxes] or sides[k]
     both = [[*u, *d] for u, d in zip(up, down, strict=True)]
     for sweep in range(_SWEEPS):
         for neighbours, rows in ((up, order), (down, order[::-1])):

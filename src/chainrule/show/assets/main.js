@@ -25,11 +25,8 @@ function showStep() {
 }
 
 state.listen((what) => {
-  if (what === "groups") {
-    const middle = stage.view;
-    stage.build();
-    stage.move(middle.x, middle.y, middle.scale);
-  } else stage.refresh();
+  if (what === "groups") stage.rebuild();
+  else stage.refresh();
   if (what === "step") {
     if (location.protocol !== "about:") history.replaceState(null, "", `#step=${state.step}`); // in a notebook there is none
     if (state.move?.node != null) stage.follow(state.move.node);
@@ -128,7 +125,7 @@ function fromAddress() {
   if (step) state.go(Number(step[1]));
 }
 window.addEventListener("hashchange", fromAddress);
-window.addEventListener("resize", () => stage.whole());
+window.addEventListener("resize", () => stage.resized());
 window.addEventListener("beforeprint", () => stage.whole());
 showStep();
 fromAddress();

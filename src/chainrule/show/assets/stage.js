@@ -7,6 +7,7 @@ import { escape, fill, math, nameMath, number, numberMath, shapeText } from "./t
 const SVG = "http://www.w3.org/2000/svg";
 const CLOSEST = 2.5;
 const LEGIBLE = 0.72; // no smaller at first: one rather sees a part
+const EDGE = 40; // a step nearer to the edge is brought to the middle, so that one sees where it goes on
 const LARGEST_PICTURE = 9000; // pixels across
 const LABELLED = 80; // more arrows than this get no numbers of their own
 
@@ -216,6 +217,8 @@ export class Stage {
 
   move(x, y, scale) {
     this.view = { x, y, scale };
+    this.room = this.size();
+    this.refit = null;
     // while it moves it is one picture, where that is not too large; at rest its text is set anew, sharp
     clearTimeout(this.rest);
     const longest = Math.max(1, scale) * Math.max(this.plan.width, this.plan.height);
@@ -224,24 +227,55 @@ export class Stage {
     this.world.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
   }
 
-  whole() {
+  size() {
     const { width, height } = this.frame.getBoundingClientRect();
-    const scale = Math.min(1.15, (width - 48) / this.plan.width, (height - 48) / this.plan.height);
-    this.move((width - scale * this.plan.width) / 2, (height - scale * this.plan.height) / 2, scale);
+    return [width, height];
   }
 
-  /** What one sees first: all of it, if it can be read then; else its beginning. */
+  whole() {
+    const [width, height] = this.size();
+    const scale = Math.min(1.15, (width - 48) / this.plan.width, (height - 48) / this.plan.height);
+    this.move((width - scale * this.plan.width) / 2, (height - scale * this.plan.height) / 2, scale);
+    this.refit = () => this.whole();
+  }
+
+  /** What one sees first: all of it, if it can be read then; else the place where it begins. */
   first() {
     this.whole();
-    const { width, height } = this.frame.getBoundingClientRect();
-    if (this.view.scale >= LEGIBLE) return;
-    const [w, h] = [LEGIBLE * this.plan.width, LEGIBLE * this.plan.height];
-    this.move(w < width ? (width - w) / 2 : 24, h < height ? (height - h) / 2 : 24, LEGIBLE);
+    const begin = this.state.moves.find(({ kind }) => kind === FORWARD);
+    if (this.view.scale < LEGIBLE && begin) {
+      const { box } = this.boxes.get(this.plan.visible(begin.node));
+      const place = (room, extent, middle) => {
+        const spare = room - LEGIBLE * extent;
+        return spare > 48 ? spare / 2 : Math.max(spare - 24, Math.min(24, room / 2 - LEGIBLE * middle));
+      };
+      const [width, height] = this.size();
+      const x = place(width, this.plan.width, box.x + box.width / 2);
+      this.move(x, place(height, this.plan.height, box.y + box.height / 2), LEGIBLE);
+    }
+    this.refit = () => this.first();
+  }
+
+  /** The window has another size: a view that was fitted to it is fitted anew, else its middle stays where it was. */
+  resized() {
+    const [[width, height], before] = [this.size(), this.room];
+    if (width === before[0] && height === before[1]) return;
+    if (this.refit) this.refit();
+    else this.move(this.view.x + (width - before[0]) / 2, this.view.y + (height - before[1]) / 2, this.view.scale);
+  }
+
+  /** Draw anew after groups were opened or folded; the one that was clicked stays where it is. */
+  rebuild() {
+    const before = this.boxes.get(this.state.toggled)?.box;
+    this.build();
+    const now = this.boxes.get(this.state.toggled)?.box;
+    const { x, y, scale } = this.view;
+    if (before && now) this.move(x + scale * (before.x - now.x), y + scale * (before.y - now.y), scale);
+    else this.move(x, y, scale);
   }
 
   zoom(factor, at) {
-    const { width, height } = this.frame.getBoundingClientRect();
-    const [px, py] = at ?? [width / 2, height / 2];
+    const [px, py] = at ?? this.size().map((extent) => extent / 2);
     const { x, y, scale } = this.view;
     const next = Math.max(0.02, Math.min(CLOSEST, scale * factor));
     this.move(px - ((px - x) * next) / scale, py - ((py - y) * next) / scale, next);
@@ -251,11 +285,12 @@ export class Stage {
   follow(node, closer = false) {
     const { box } = this.boxes.get(this.plan.visible(node)) ?? {};
     if (!box) return;
-    const { width, height } = this.frame.getBoundingClientRect();
+    const [width, height] = this.size();
     if (closer && this.view.scale < 0.6) this.view.scale = 1;
     const { scale } = this.view;
     const [left, top] = [this.view.x + scale * box.x, this.view.y + scale * box.y];
-    const inside = left > 8 && top > 8 && left + scale * box.width < width - 8 && top + scale * box.height < height - 8;
+    const near = (begin, extent, room) => begin > EDGE && begin + extent < room - EDGE;
+    const inside = near(left, scale * box.width, width) && near(top, scale * box.height, height);
     if (!inside || closer)
       this.move(width / 2 - scale * (box.x + box.width / 2), height / 2 - scale * (box.y + box.height / 2), scale);
   }

@@ -18,6 +18,7 @@ export class State {
     this.selected = story.cost ?? story.nodes.length - 1;
     this.rate = story.rate;
     this.version = 0; // of the numbers
+    this.toggled = null; // the group that was opened or folded last by a click
     const shown = story.nodes.map((_, k) => k).filter((k) => !story.nodes[k].literal);
     this.given = shown.filter((k) => !story.nodes[k].inputs.length); // all of them are one step, the first
     this.arrowsInto = story.nodes.map(() => []);
@@ -201,6 +202,7 @@ export class State {
 
   toggle(path) {
     if (!this.opened.delete(path)) this.opened.add(path);
+    this.toggled = path;
     this.changed("groups");
   }
 
@@ -208,6 +210,7 @@ export class State {
   reveal(node) {
     const closed = this.chains[node].slice(1).filter((path) => !this.opened.has(path));
     closed.forEach((path) => this.opened.add(path));
+    this.toggled = null;
     if (closed.length) this.changed("groups");
   }
 }
