@@ -329,6 +329,36 @@ def test_several_targets_are_scored_one_by_one(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "network, u" in out
     assert "linear model, v" in out
+    assert run(["score", str(tmp_path / "m.chainrule"), str(data)]) == 0
+    out = capsys.readouterr().out
+    names = out.splitlines()[1].split()
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[2:4]}
+    errors = [float(rows[each][names.index("RMSE")]) for each in "uv"]
+    assert errors[0] < 2.0 < 1e4 < errors[1]  # each in its own units
+    assert "*" not in out
+
+
+def test_a_model_named_by_us_is_named_in_the_command_to_repeat(tmp_path, capsys, monkeypatch):
+    _, frame = simulated(60)
+    write(tmp_path, frame.with_columns(y=pl.col("a")))
+    monkeypatch.chdir(tmp_path)
+    given = ["fit", "data.csv", "--target", "y", *FAST]
+    monkeypatch.setattr(sys, "argv", ["chainrule", *given])
+    assert run(given) == 0
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("repeat:")).split()[2:]
+    assert command[-4:] == ["--model", "y.chainrule", "--seed", "0"]
+    first = chainrule.load("y.chainrule").model_.members[0].theta
+    assert run(command) == 0  # written over: it was named
+    np.testing.assert_array_equal(chainrule.load("y.chainrule").model_.members[0].theta, first)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--members", "100000000"), ("--starts", "1001"), ("--l2", "inf")])
+def test_numbers_beyond_reason_are_refused_at_once(tmp_path, capsys, option, value):
+    _, frame = simulated(60)
+    data = write(tmp_path, frame.with_columns(y=pl.col("a")))
+    message = refusal(capsys, "fit", data, "--target", "y", "--model", tmp_path / "m", option, value)
+    assert option in message
+    assert not (tmp_path / "m").exists()
 
 
 def test_errors_in_the_validation_table_name_it(tmp_path, capsys):

@@ -33,6 +33,7 @@ X, y = load_diabetes(return_X_y=True)
         ({"n_jobs": 0}, "n_jobs must be None, a number of threads >= 1, or -1 for all cores, got 0"),
         ({"n_jobs": 1.5}, "n_jobs must be"),
         ({"n_members": 0}, "n_members must be a whole number >= 1, got 0"),
+        ({"n_members": 1001}, "n_members must be at most 1000, got 1001"),
         ({"max_iter": 0}, "max_iter must be a whole number >= 1, got 0"),
     ],
 )
@@ -48,6 +49,27 @@ def test_rows_too_few_to_hold_out():
     with pytest.raises(cr.OptionError, match=r"early_stopping=True holds out validation_fraction=0.1 of 3 rows"):
         cr.FeedForwardRegressor(early_stopping=True).fit(X[:3], y[:3])
     assert cr.FeedForwardRegressor(max_iter=2).fit(X[:3], y[:3]).validation_loss_curve_ is None
+
+
+def test_weights_that_vanish_beside_the_largest():
+    weights = np.where(np.arange(len(y)) == 0, 1e300, 1.0)
+    with pytest.raises(cr.OptionError, match="too small beside the largest in float32"):
+        cr.FeedForwardRegressor(random_state=0).fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("other", [None, 3, 1.5, np.float64("nan"), b"c"])
+def test_labels_of_several_kinds(other):
+    for model in (cr.LogisticRegression(), cr.FeedForwardClassifier()):
+        with pytest.raises(cr.OptionError, match=r"y is .* in row 5 and str before it; give labels of one type"):
+            model.fit(X[:6], ["a", np.str_("b"), "a", "b", "a", other])
+
+
+def test_more_parameters_than_memory():
+    sizes = (10_000_000, 10_000_000)
+    with pytest.raises(
+        MemoryError, match=r"memory for the network's 100,000,1.* parameters; use smaller hidden layers"
+    ):
+        cr.FeedForwardRegressor(sizes, embedding="none").fit(X, y)
 
 
 def test_targets():

@@ -89,6 +89,16 @@ def test_weights_are_repetitions(diabetes):
     np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("options", [{"random_state": 5}, {"random_state": np.random.default_rng(0)}, {"n_jobs": -1}])
+def test_seed_and_threads_change_no_bit(diabetes, options):
+    X, y = diabetes
+    for model in (cr.LinearRegression(l1=0.1), cr.LogisticRegression(l1=0.01)):
+        first = model.fit(X, y > 140).coef_
+        np.testing.assert_array_equal(model.set_params(**options).fit(X, y > 140).coef_, first)
+    with pytest.raises(cr.OptionError, match="random_state must be"):
+        model.set_params(random_state=-1).fit(X, y > 140)
+
+
 def test_several_targets(diabetes):
     X, y = diabetes
     Y = np.stack([y, 1000 * y + X[:, 0]], axis=1)

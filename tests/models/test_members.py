@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainrule as cr
+import chainrule.models.model as of_models
 from chainrule.models.fit import hold_out
 from chainrule.networks import PiecewiseLinear
 
@@ -57,3 +58,24 @@ def test_an_embedding_is_taken_where_it_helps():
     assert not embedded(cr.FeedForwardRegressor(group_l1=1e-3, **options).fit(x, jumps))
     with pytest.raises(cr.OptionError, match="embedding must be one of auto, none, piecewise"):
         cr.FeedForwardRegressor(embedding="periodic").fit(x, jumps)
+
+
+def test_numbers_of_many_members_are_read_part_by_part(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    model = cr.FeedForwardRegressor((4,), n_members=3, max_iter=2, random_state=0, output="mixture:2").fit(X, X[:, 0])
+    wanted = model.predict(X), model.predict_interval(X), model.predict_quantiles(X)
+    rows = []
+    whole = of_models.Model.distribution
+
+    def noted(self, columns):
+        rows.append(len(columns[0]))
+        return whole(self, columns)
+
+    monkeypatch.setattr(of_models.Model, "distribution", noted)
+    monkeypatch.setattr(of_models, "_AT_ONCE", 3 * 6 * 64)
+    for one, other in zip(
+        wanted, (model.predict(X), model.predict_interval(X), model.predict_quantiles(X)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert rows == [64, 64, 64, 64, 44] * 3

@@ -131,7 +131,7 @@ def fit(
     doubt = headless(frame.columns)
     say(f"{data}: {schema.lines()[0]}", *schema.lines()[1:], *([f"note: {doubt}"] if doubt else []), "")
     progress = Progress(quiet)
-    command = repeat_command(sys.argv, network.seed)
+    command = repeat_command(sys.argv, network.seed, place)
     facts = {"command": command, "data": str(data), "seed": network.seed}
     with kept(checkpoints, sys.argv, data, validation, place, report) as keeper, closing(progress):
         fitted = fit_table(
@@ -185,13 +185,16 @@ def fit_options(network: NetworkOptions) -> FitOptions:
     """Training options of command-line options."""
     from chainrule.learn.optimizers import optimizer_of_name
     from chainrule.models.fit import FitOptions
+    from chainrule.models.stored import MOST_MEMBERS
     from chainrule.networks import hidden_layers
     from chainrule.networks.units import UNITS
 
     for name, least in _LEAST.items():
-        value = getattr(network, name)
-        if value is not None and not value >= least:
-            raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+        value, option = getattr(network, name), f"--{name.replace('_', '-')}"
+        if value is not None and not least <= value < float("inf"):
+            raise OptionError(f"{option} must be a number of at least {least}, got {value}")
+        if name in ("members", "starts") and value > MOST_MEMBERS:
+            raise OptionError(f"{option} must be at most {MOST_MEMBERS}, got {value}")
     if network.learning_rate is not None and not 0.0 < network.learning_rate < float("inf"):
         raise OptionError(f"--learning-rate must be a positive number, got {network.learning_rate}")
     sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
@@ -240,11 +243,12 @@ def _types(given: list[str]) -> dict[str, Any]:
     return kinds
 
 
-def repeat_command(argv: list[str], seed: int) -> str:
-    """The command that gives the same model again."""
+def repeat_command(argv: list[str], seed: int, model: Path) -> str:
+    """The command that gives the same model again, what it left to us named."""
     arguments = lasting(argv[1:])
-    if not any(a == "--seed" or a.startswith("--seed=") for a in arguments):
-        arguments = [*arguments, "--seed", str(seed)]
+    for name, value in (("--model", model), ("--seed", seed)):
+        if not any(a == name or a.startswith(f"{name}=") for a in arguments):
+            arguments = [*arguments, name, str(value)]
     return shlex.join(["chainrule", *arguments])
 
 

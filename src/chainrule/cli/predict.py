@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from chainrule.models.model import Model
+    from chainrule.outputs import Distribution
 
 
 def predict(
@@ -89,7 +90,7 @@ def prediction_table(
     import polars as pl
 
     levels = levels or []
-    distribution = model.distribution([model.inputs.encoder.to_matrix(frame, source)])
+    rows = [model.inputs.encoder.to_matrix(frame, source)]
     target = model.target
     one = len(target.names) == 1
     columns: dict[str, Any] = {}
@@ -97,7 +98,7 @@ def prediction_table(
         if interval is not None or levels:
             what = "--interval" if interval is not None else "--quantiles"
             raise OptionError(f"{what} is for numbers; {target.names[0]!r} is a class, see its probabilities p_<class>")
-        p = np.asarray(distribution.mean()).reshape(frame.height, -1)
+        p = model.read(rows, lambda d: d.mean()).reshape(frame.height, -1)
         codes = np.argmax(p, axis=1)[:, None] if target.task == "classes" else (p > 0.5).astype(int)
         for name, labels in target.labels(codes).items():
             columns["prediction" if one else f"prediction_{name}"] = labels
@@ -107,17 +108,13 @@ def prediction_table(
                 columns[f"p_{label}" if one else f"p_{label}_{name}"] = shares[:, j]
         return pl.DataFrame(columns)
 
-    def put(name: str, values: Any) -> None:
-        values = np.asarray(values).reshape(frame.height, -1)
-        for k, each in enumerate(target.names):
-            columns[name if one else f"{name}_{each}"] = values[:, k]
+    def numbers(distribution: Distribution) -> np.ndarray:
+        bounds = [] if interval is None else [*np.moveaxis(model.interval(distribution, interval), -1, 0)]
+        return np.stack([model.middle(distribution), *bounds, *map(distribution.ppf, levels)], axis=-1)
 
-    middle = distribution.median() if model.output.name == "quantile" else distribution.mean()
-    put("prediction", middle)
-    if interval is not None:
-        bounds = model.interval(distribution, interval)
-        put("lower", bounds[..., 0])
-        put("upper", bounds[..., 1])
-    for level in levels:
-        put(f"q{level:g}", distribution.ppf(level))
+    names = ["prediction", *([] if interval is None else ["lower", "upper"]), *(f"q{level:g}" for level in levels)]
+    values = model.read(rows, numbers).reshape(frame.height, len(target.names), len(names))
+    for j, name in enumerate(names):
+        for k, each in enumerate(target.names):
+            columns[name if one else f"{name}_{each}"] = values[:, k, j]
     return pl.DataFrame(columns)

@@ -25,10 +25,10 @@ def score(
     data
         Table with the model's columns and its target.
     """
-    from chainrule.cli.terminal import table
+    from chainrule.cli.terminal import score_lines, table
     from chainrule.models.model import load_model
-    from chainrule.models.scores import MEANINGS, scores
-    from chainrule.models.table import row_weights
+    from chainrule.models.scores import MEANINGS
+    from chainrule.models.table import row_weights, scored_each
     from chainrule.tables import complete_rows, read_table
 
     fitted = load_model(model)
@@ -36,8 +36,13 @@ def score(
     frame = complete_rows(frame, fitted.target.names, drop=drop_missing_target, source=data)
     y = fitted.target.to_array(frame, data)
     distribution = fitted.distribution([fitted.inputs.encoder.to_matrix(frame, data)])
-    values = scores(distribution, y, fitted.target.task, row_weights(frame, weight, data))
+    scored = scored_each("", distribution, fitted.target, y, row_weights(frame, weight, data))
     print(f"{model} on {data}: {frame.height} rows")
-    rows = [[name, f"{value:.6g}", f" {MEANINGS[name][0]}"] for name, value in values.items()]
+    if len(scored) > 1:  # each target by itself: they have units of their own
+        each = {name.removeprefix(", "): values for name, values in scored.items()}
+        print(*(f"  {line}" for line in score_lines(each, mark=False)), sep="\n")
+        print(*(f"  {name}: {MEANINGS[name][0]}" for name in next(iter(each.values()))), sep="\n")
+        return
+    rows = [[name, f"{value:.6g}", f" {MEANINGS[name][0]}"] for name, value in scored[""].items()]
     for line, row in zip(table([r[:2] for r in rows]), rows, strict=True):
         print(f"  {line}  {row[2]}")

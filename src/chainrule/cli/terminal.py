@@ -19,15 +19,15 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def score_lines(scored: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Scores of several models side by side, the best of each column marked with *."""
+def score_lines(scored: Mapping[str, Mapping[str, float]], mark: bool = True) -> list[str]:
+    """Scores side by side, of several models the best of each column marked with *."""
     from chainrule.models.scores import MEANINGS
 
     names = list(next(iter(scored.values())))
     best: dict[str, float] = {}
     for name in names:
         values = [s[name] for s in scored.values()]
-        if name in MEANINGS and name != "cover 90%":
+        if mark and name in MEANINGS and name != "cover 90%":
             best[name] = max(values) if MEANINGS[name][1] else min(values)
     rows = [["", *names]]
     for model, values_by_name in scored.items():

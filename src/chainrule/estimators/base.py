@@ -378,9 +378,18 @@ class FeedForwardEstimator(BaseEstimator):
         Distribution
             Frozen: ``mean() std() var() pdf(y) logpdf(y) cdf(y) ppf(q) interval(coverage) rvs() crps(y)``.
         """
+        return self.model_.distribution(self._columns(X))
+
+    def _columns(self, X: Any) -> list[np.ndarray]:
+        """What the model reads, from rows to predict."""
         if not hasattr(self, "model_"):  # what check_is_fitted asks in the end, in a tenth of the time
             check_is_fitted(self)
-        return self.model_.predict(self._read_inputs(X, None, reset=False))
+        return self.model_.inputs.arrays(self._read_inputs(X, None, reset=False))
+
+    def _read(self, X: Any, value: Callable[[Distribution], np.ndarray]) -> np.ndarray:
+        """Numbers of the predictive distribution of each row."""
+        columns = self._columns(X)
+        return self.model_.read(columns, value)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a model file, the same as the command line's.

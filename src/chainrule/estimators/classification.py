@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
         array of shape (n_samples, n_classes)
             For an indicator matrix as target: of 1, for each column.
         """
-        mean = np.asarray(self.predict_dist(X).mean())
+        mean = self._read(X, lambda d: d.mean())
         if self._multilabel or mean.ndim == 2:
             return mean
         both = np.empty((len(mean), 2))
@@ -59,6 +60,7 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
     # -- targets
 
     def _read_target(self, y: Any) -> np.ndarray:
+        _refuse_mixed(y)
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         self._multilabel = kind == "multilabel-indicator"
@@ -80,6 +82,7 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
     def _encode_target(self, y: Any) -> np.ndarray:
         if self._multilabel:
             return check_array(y, dtype=np.float64, input_name="y")
+        _refuse_mixed(y)
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         codes = np.searchsorted(self.classes_, y).clip(0, len(self.classes_) - 1)
@@ -140,3 +143,25 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _refuse_mixed(y: Any) -> None:
+    """Refuse labels that have no order among themselves, such as text and None.
+
+    Raises
+    ------
+    OptionError
+    """
+    labels = np.asarray(y) if isinstance(y, np.ndarray) else np.asarray(y, dtype=object)
+    if labels.dtype != object or labels.ndim != 1:
+        return
+    kinds: dict[str, int] = {}
+    for row, label in enumerate(labels.tolist()):
+        number, text = isinstance(label, Real | np.bool_), isinstance(label, str)
+        kinds.setdefault("number" if number else "str" if text else type(label).__name__, row)
+    if len(kinds) > 1:
+        (first, _), (other, row) = list(kinds.items())[:2]
+        raise OptionError(
+            f"y is {labels[row]!r} ({other}) in row {row} and {first} before it; give labels of one type, and leave "
+            "out rows without a label"
+        )

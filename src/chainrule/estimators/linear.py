@@ -30,6 +30,7 @@ import numpy as np
 from chainrule.errors import ModelFileError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.classification import ClassificationEstimator
+from chainrule.estimators.parameters import seed_of_state
 from chainrule.estimators.regression import RegressionEstimator
 from chainrule.learn.optimizers import LBFGS, Optimizer
 from chainrule.models.fit import FitOptions
@@ -46,7 +47,6 @@ _FIXED: dict[str, Any] = {
     "calibrate": "none",
     "n_members": 1,
     "n_starts": 1,
-    "n_jobs": None,
     "optimizer": LBFGS(memory=30),
     "n_iter_no_change": 1,
     "early_stopping": False,
@@ -54,7 +54,6 @@ _FIXED: dict[str, Any] = {
     "warm_start": False,
     "shuffle": False,
     "batch_size": "auto",
-    "random_state": 0,
     "loss": None,
     "dtype": "float64",
 }
@@ -68,6 +67,11 @@ class _Linear(FeedForwardEstimator):
 
     def _layers(self) -> tuple[Any, ...]:
         return ()
+
+    def _seed(self) -> int:
+        if self.random_state is not None:
+            seed_of_state(self.random_state)  # refused where it is wrong, though nothing depends on it
+        return 0
 
     def _optimizer(self) -> Optimizer:
         return self._setting("optimizer")
@@ -168,6 +172,17 @@ class LinearRegression(_Linear, RegressionEstimator):
     tol : float
         Largest element of the smallest subgradient, of the standardised problem, at which the solver stops.
     max_iter : int
+    random_state : int, RandomState instance or None
+        Nothing is drawn, so that every value gives the same model; for code that sets it on all estimators.
+    n_jobs : int, optional
+        Threads at most, -1 for all cores; the bits are the same.
+
+    Notes
+    -----
+    There is no ``dtype``: a solution to 1e-10 needs float64. There is no ``warm_start`` and no ``partial_fit``: there
+    is one optimum wherever one starts, and a pass over some rows does not find it. `penalty_path` and `PathCV` go
+    from penalty to penalty with warm starts; ``FeedForwardRegressor(hidden_layer_sizes=())`` trains a linear model by
+    mini-batches, ``partial_fit`` included.
 
     Attributes
     ----------
@@ -196,6 +211,8 @@ class LinearRegression(_Linear, RegressionEstimator):
         tol: float = 1e-10,
         max_iter: int = 10_000,
         verbose: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.l1 = l1
         self.l2 = l2
@@ -205,6 +222,8 @@ class LinearRegression(_Linear, RegressionEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.verbose = verbose
+        self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def _choose_output(self, y: np.ndarray) -> Output:
         return Gaussian(variance="constant")
@@ -229,7 +248,7 @@ class LogisticRegression(_Linear, ClassificationEstimator):
 
     Parameters
     ----------
-    l1, l2, group_l1, fit_intercept, standardize, tol, max_iter
+    l1, l2, group_l1, fit_intercept, standardize, tol, max_iter, random_state, n_jobs
         As in `LinearRegression`.
     class_weight : dict, "balanced" or None
 
@@ -257,6 +276,8 @@ class LogisticRegression(_Linear, ClassificationEstimator):
         tol: float = 1e-9,
         max_iter: int = 10_000,
         verbose: bool = False,
+        random_state: Any = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.l1 = l1
         self.l2 = l2
@@ -267,3 +288,5 @@ class LogisticRegression(_Linear, ClassificationEstimator):
         self.tol = tol
         self.max_iter = max_iter
         self.verbose = verbose
+        self.random_state = random_state
+        self.n_jobs = n_jobs

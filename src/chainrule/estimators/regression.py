@@ -29,8 +29,7 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         -------
         array of shape (n_samples,) or (n_samples, n_targets)
         """
-        distribution = self.predict_dist(X)
-        return distribution.median() if self.model_.output.name == "quantile" else distribution.mean()
+        return self._read(X, lambda d: self.model_.middle(d))
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Central interval of each row's distribution; with ``calibrate="conformal"`` one that covers as asked.
@@ -39,7 +38,7 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         -------
         array of shape (n_samples, 2) or (n_samples, n_targets, 2)
         """
-        return self.model_.interval(self.predict_dist(X), coverage)
+        return self._read(X, lambda d: self.model_.interval(d, coverage))
 
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
         """Quantiles of each row's distribution.
@@ -49,8 +48,8 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         array of shape (n_samples, n_quantiles) or (n_samples, n_targets, n_quantiles)
         """
         if not all(0.0 < q < 1.0 for q in np.ravel(quantiles)):
-            raise OptionError(f"quantiles must lie between 0 and 1, got {list(np.ravel(quantiles))}")
-        return self.predict_dist(X).quantiles(quantiles)
+            raise OptionError(f"quantiles must lie between 0 and 1, got {np.ravel(quantiles).tolist()}")
+        return self._read(X, lambda d: d.quantiles(quantiles))
 
     # -- targets
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.errors import DivergenceError, OptionError
+from chainrule.errors import DivergenceError, OptionError, OutOfMemoryError
 from chainrule.learn.curves import Curves, diagnose
 from chainrule.learn.divergence import check_finite, first_fault_of_epoch
 from chainrule.learn.executors import Executor, epoch_runner
@@ -148,7 +148,10 @@ class Training:
         theta: np.ndarray | None = None,
     ) -> None:
         if not len(rows):
-            raise OptionError("there are no rows to train on (all weights are zero?)")
+            raise OptionError(
+                "there are no rows to train on: their weights are zero, or too small beside the largest in "
+                f"{options.dtype}"
+            )
         if options.batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, got {options.batch_size}")
         self.network, self.rows, self.options = network, rows, options
@@ -157,7 +160,13 @@ class Training:
         init_seed, self._order_seed, dropout_seed = np.random.SeedSequence(options.seed).spawn(3)
         if theta is None:
             initial_raw = network.output.initial_raw(rows.y.astype(np.float64), rows.w.astype(np.float64))
-            theta = network.initial(self.n_inputs, np.random.default_rng(init_seed), initial_raw, self.n_targets)
+            try:
+                theta = network.initial(self.n_inputs, np.random.default_rng(init_seed), initial_raw, self.n_targets)
+            except MemoryError:
+                size = network.layout(self.n_inputs, self.n_targets).size
+                raise OutOfMemoryError(
+                    f"there is not enough memory for the network's {size:,} parameters; use smaller hidden layers"
+                ) from None
         self.dropout_key = int(dropout_seed.generate_state(1, np.uint64)[0])
         parts = initial_carry(network, options.optimizer, self.n_inputs, np.array(theta, options.dtype))
         self.names = list(parts)

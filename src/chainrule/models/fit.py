@@ -20,6 +20,7 @@ from chainrule.learn.rows import Rows
 from chainrule.learn.training import Options, Training, diagnose
 from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
+from chainrule.models.stored import MOST_MEMBERS
 from chainrule.networks import Network, PiecewiseLinear
 from chainrule.outputs import Output, mixture_of
 from chainrule.outputs.spikes import repeats, spikes
@@ -97,8 +98,11 @@ class FitOptions:
         for name in ("max_epochs", "patience", "n_members", "n_starts"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("n_members", "n_starts"):
+            if getattr(self, name) > MOST_MEMBERS:
+                raise OptionError(f"{name} must be at most {MOST_MEMBERS}, got {getattr(self, name)}")
         for name in ("tol", "l1", "l2", "group_l1", "seed"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < np.inf:
                 raise OptionError(f"{name} must be a number >= 0, got {getattr(self, name)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, got {self.batch_size}")

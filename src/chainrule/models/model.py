@@ -7,7 +7,7 @@ it and needs no code of the user's.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,8 @@ from chainrule.tables import TargetEncoder
 
 #: predictions beyond this, in the target's own units, are no numbers to work with
 LARGEST = 1e306
+#: raw outputs held at a time where only numbers made of them are asked for
+_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,23 @@ class Model:
         parts = [self.output.distribution(each, **scaling) for each in raw]
         mixed = parts[0] if len(parts) == 1 else mixture_of(parts)
         return mixed if self.calibration is None else self.calibration.distribution(mixed)
+
+    def read(self, columns: Sequence[np.ndarray], value: Callable[[Distribution], np.ndarray]) -> np.ndarray:
+        """Numbers of each row's predictive distribution, ``value(distribution)`` with the rows first.
+
+        Of many rows and members the distributions are made part by part: memory goes with the numbers asked for.
+        """
+        n_rows = len(columns[0])
+        n_raw = self.output.n_raw(len(self.target.names))
+        step = max(1, _AT_ONCE // (len(self.members) * n_raw * BLOCK)) * BLOCK
+        if n_rows <= step:
+            return np.asarray(value(self.distribution(columns)))
+        parts = [[c[first : first + step] for c in columns] for first in range(0, n_rows, step)]
+        return np.concatenate([np.asarray(value(self.distribution(part))) for part in parts])
+
+    def middle(self, predicted: Distribution) -> np.ndarray:
+        """What is predicted where one number is asked for: the mean; the median where only quantiles are known."""
+        return predicted.median() if self.output.name == "quantile" else predicted.mean()
 
     def interval(self, predicted: Distribution, coverage: float) -> np.ndarray:
         """Central intervals of predictions, (n, 2) or (n, n_targets, 2); conformal where it was so calibrated."""

@@ -22,6 +22,8 @@ MOST_NODES = 5_000
 #: elements of all nodes' values, in elements of the parameters, columns, features and layers of a block of rows.
 #: Networks of named units need 2 to 8; functions of one's own may have more steps
 MOST_ELEMENTS, MOST_ELEMENTS_OF_OWN = 24, 96
+#: networks of an ensemble; more are refused when training, too
+MOST_MEMBERS = 1_000
 #: operations for each of these elements, besides the products of every row with every parameter
 MOST_OPERATIONS = 6
 
@@ -76,7 +78,7 @@ class Description(msgspec.Struct, forbid_unknown_fields=True):
     target: str
     output: dict[_Text, Any]
     network: NetworkRecord | None
-    n_members: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    n_members: Annotated[int, msgspec.Meta(ge=1, le=MOST_MEMBERS)]
     buffers: list[_Text]
     graphs: _GRAPHS
     facts: dict[str, Any]

@@ -326,7 +326,7 @@ def fit_table(
     if table.baselines:
         predicted |= dict(baselines(network, inputs, target, known, options, judged))
     scored = {
-        label: values for name, d in predicted.items() for label, values in _scored(name, d, target, y, w).items()
+        label: values for name, d in predicted.items() for label, values in scored_each(name, d, target, y, w).items()
     }
     warning = _warning(scored, target) or model.facts["spikes"]
     return TableFit(
@@ -348,7 +348,7 @@ def fit_table(
     )
 
 
-def _scored(
+def scored_each(
     name: str, distribution: Distribution, target: TargetEncoder, y: np.ndarray, w: np.ndarray
 ) -> dict[str, dict[str, float]]:
     """Scores under a model's name; of several targets each by itself."""
@@ -463,4 +463,13 @@ def _unscaled(target: TargetEncoder) -> TargetEncoder:
     return msgspec.structs.replace(target, center=(0.0,) * n, scale=(1.0,) * n)
 
 
-__all__ = ["TableFit", "TableOptions", "fit_table", "is_table", "output_of_name", "read_schema", "table_inputs"]
+__all__ = [
+    "TableFit",
+    "TableOptions",
+    "fit_table",
+    "is_table",
+    "output_of_name",
+    "read_schema",
+    "scored_each",
+    "table_inputs",
+]
