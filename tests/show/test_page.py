@@ -309,7 +309,8 @@ def chain(w: Any, x: Any) -> Any:
 
 IN_SIGHT = """
 (key) => {
-  const [box, stage] = [`[data-key="${key}"]`, "#stage"].map((each) => document.querySelector(each).getBoundingClientRect());
+  const placed = (selector) => document.querySelector(selector).getBoundingClientRect();
+  const [box, stage] = [placed(`[data-key="${key}"]`), placed("#stage")];
   return box.left >= stage.left && box.right <= stage.right && box.top >= stage.top && box.bottom <= stage.bottom;
 }
 """
