@@ -14,6 +14,7 @@ from chainrule.graph.primitive import PRIMITIVES
 from chainrule.graph.trace import apply, trace
 from chainrule.graph.tree import flatten
 from chainrule.native.compile import compile_graph
+from chainrule.native.frame import address_of
 from chainrule.native.target import Target
 
 TOLERANCE = {"float32": (2e-5, 2e-6), "float64": (1e-12, 1e-13)}
@@ -220,3 +221,9 @@ def test_many_threads_at_once():
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_addresses_of_arrays_are_numpys_own():
+    a = np.zeros((4, 6), np.float32)
+    for view in (a, a[1:], a[:, ::2], a.T, a[::-1], np.array(2.0), np.empty(0)):
+        assert address_of(view) == view.__array_interface__["data"][0]

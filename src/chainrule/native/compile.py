@@ -93,7 +93,7 @@ class NativeProgram:
         )
         self._function = self.executable.function(RUN, ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
         self._slots = Slots.of(self.program)
-        self._types = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.inputs]
+        self._types = [(k, graph.nodes[i].dtype, graph.nodes[i].shape) for k, i in enumerate(graph.inputs)]
         self._outputs = [(graph.nodes[i].dtype, graph.nodes[i].shape) for i in graph.outputs]
         self._clock = Clock(len(self.program.steps)) if measured else None
         self._frames: deque[Frame] = deque()  # idle ones: a call takes one, or makes one, and puts it back
@@ -111,10 +111,16 @@ class NativeProgram:
         frame = self._frames.pop() if self._frames else self._frame()
         table = frame.table
         arrays = []  # kept until the call is over
-        for k, (value, (dtype, shape)) in enumerate(zip(inputs, self._types, strict=True)):
-            array = as_array(value, dtype, shape, self.graph.name, self.graph.node_names, self.graph.inputs[k])
-            table[k] = address_of(array)
-            arrays.append(array)
+        for value, (k, dtype, shape) in zip(inputs, self._types, strict=True):
+            if (  # as `as_array` asks too; said here, it takes half the time
+                type(value) is not np.ndarray
+                or value.dtype is not dtype
+                or value.shape != shape
+                or not value.flags.c_contiguous
+            ):
+                value = as_array(value, dtype, shape, self.graph.name, self.graph.node_names, self.graph.inputs[k])
+                arrays.append(value)
+            table[k] = address_of(value)
         outputs = [np.empty(shape, dtype) for dtype, shape in self._outputs]
         for k, array in enumerate(outputs, start=self._slots["output"]):
             table[k] = address_of(array)

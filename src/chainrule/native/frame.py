@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,23 @@ def as_array(
 
 def address_of(array: np.ndarray) -> int:
     """Where an array's first element lies."""
-    address: int = array.__array_interface__["data"][0]  # half the time of array.ctypes.data
+    if _READS_HEAD:
+        return _pointer(id(array) + _HEAD).value or 0
+    address: int = array.__array_interface__["data"][0]
     return address
+
+
+def _reads_head() -> bool:
+    """Whether the address can be read where NumPy's C interface has it: right behind what all Python objects begin
+    with. That takes a seventh of the time of asking for it, and single rows are predicted in microseconds."""
+    if sys.implementation.name != "cpython":
+        return False
+    probes: list[np.ndarray] = [np.empty(3), np.empty((2, 3), np.float32)[1:, ::2], np.array(1)]
+    return all(_pointer(id(a) + _HEAD).value == a.__array_interface__["data"][0] for a in probes)
+
+
+_pointer, _HEAD = ctypes.c_void_p.from_address, object.__basicsize__
+_READS_HEAD = _reads_head()
 
 
 class Frame:

@@ -80,7 +80,7 @@ class Compiled:
         if signature is not None:
             found = self._quick.get(signature)
             if found is not None:
-                return found[1].unflatten([_scalar(v) for v in found[0].run(*plain)])
+                return _results(found[0].run(*plain), found[1])
         leaves, tree = flatten((args, kwargs))
         data, key = self._sorted(leaves)
         try:
@@ -94,7 +94,7 @@ class Compiled:
         program, output_tree = found
         if signature is not None and all(a.dtype.name in DTYPES for a in plain):
             self._quick[signature] = found
-        return output_tree.unflatten([_scalar(v) for v in program.run(*data)])
+        return _results(program.run(*data), output_tree)
 
     def program(self, *args: Any, **kwargs: Any) -> Any:
         """The compiled program that these arguments would run; ``print`` shows its stages."""
@@ -141,8 +141,10 @@ def executable(graph: Graph, target: Target | None = None) -> _Runs:
     return compile_graph(graph, target, shared_cache())
 
 
-def _scalar(value: np.ndarray) -> Any:
-    return value[()] if value.ndim == 0 else value
+def _results(values: Sequence[np.ndarray], tree: TreeShape) -> Any:
+    """What a program gives in the nesting of what the function gives; numbers are NumPy scalars."""
+    results = [value if value.shape else value[()] for value in values]
+    return results[0] if tree.kind is None else tree.unflatten(results)
 
 
 def _signature(tree: Any, arrays: list[np.ndarray]) -> Any:
@@ -160,6 +162,10 @@ def _signature(tree: Any, arrays: list[np.ndarray]) -> Any:
         return None
     below = []
     for part in parts:
+        if type(part) is np.ndarray:
+            arrays.append(part)
+            below.append((part.shape, part.dtype))
+            continue
         below.append(_signature(part, arrays))
         if below[-1] is None:
             return None
