@@ -18,6 +18,7 @@ from chainrule.show.report.calibration import confusion
 from chainrule.show.report.data import Cells, number, plus_minus
 from chainrule.show.report.importance import permutation_importance
 from chainrule.show.report.measures import difference, mean_and_error, measures
+from chainrule.show.report.path import linear_path
 from chainrule.show.report.rows import chosen_rows, explain_rows
 
 pytest.importorskip("matplotlib")
@@ -100,7 +101,7 @@ def test_every_output_has_a_whole_report(targets, output):
     said = text_of(page)
     titles = [
         *("Summary", "The data", "What was inferred", "Training", "Scores", "Calibration", "Which columns matter"),
-        *("Rows explained", "Health of the network", "Penalty", "Environment"),
+        *("Rows explained", "Health of the network", "Penalty", *["Penalty path"] * (len(targets) == 1), "Environment"),
     ]
     assert [unescape(t) for t in re.findall(r"<h2[^>]*>(.*?)</h2>", page)] == titles
     assert not re.search(r"\bnan\b|\binf\b", said)
@@ -335,6 +336,34 @@ def test_report_of_a_loaded_model(tmp_path):
         report(loaded, X, X)
 
 
+def test_the_path_that_chose_the_penalty():
+    X = RNG.normal(size=(150, 5))
+    y = X[:, 1] + 0.1 * RNG.normal(size=150)
+    model = cr.PathCV(cr.LinearRegression(), "l1", n_strengths=20, rule="one_se")
+    with pytest.raises(cr.OptionError, match="not fitted"):
+        report(model, X, y)
+    said = text_of(report(model.fit(X, y), X, y).html())
+    assert f"chosen by cross-validation: {model.alpha_:.4g} (rule one_se )" in said
+    assert all(name in said for name in model.dropped_)
+    assert model.dropped_
+
+
+@pytest.mark.parametrize(("which", "kind"), [("numeric", "numeric"), ("classes", "classes")])
+def test_the_path_of_a_linear_model_names_what_enters_first(which, kind, request):
+    data = request.getfixturevalue(which)
+    found = linear_path(data)
+    assert found.entered[0][0] == "a"  # what y and the class were made of
+    assert (found.sizes[0] == 0.0).all()
+    rows = cells_of(document(data).html(), "in order of entry")
+    assert [row[0] for row in rows[1:]] == [name for name, _ in found.entered][:10]
+
+
+def test_no_path_where_there_is_nothing_to_choose():
+    X = RNG.normal(size=(40, 1))
+    fit = cr.FeedForwardRegressor((4,), max_iter=2, random_state=0).fit(X, X[:, 0])
+    assert "Penalty path" not in text_of(report(fit, X, X[:, 0]).html())
+
+
 def test_unknown_classes_are_refused():
     X = RNG.normal(size=(60, 2))
     fit = cr.FeedForwardClassifier((4,), max_iter=2, random_state=0).fit(X, X[:, 0] > 0)
@@ -366,6 +395,17 @@ def test_fit_writes_the_report(csv, tmp_path, capsys, monkeypatch):
     pytest.importorskip("igraph")
     assert 'href="y-row.html"' in (tmp_path / "y.html").read_text("utf-8")
     assert (tmp_path / "y-row.html").stat().st_size < 500_000
+
+
+def test_rows_have_the_same_numbers_as_in_explain(csv, tmp_path, capsys):
+    """Also where rows before them have no target."""
+    frame = pl.read_csv(csv).with_columns(y=pl.when(pl.int_range(N) % 3 == 0).then(None).otherwise("y"))
+    frame.write_csv(csv, null_value="?")
+    command = ["fit", str(csv), "--target", "y", "--model", str(tmp_path / "m.chainrule"), "--epochs", "3"]
+    assert run([*command, "--drop-missing-target", "--missing", "?", "--report", str(tmp_path / "y.html")]) == 0
+    rows = cells_of((tmp_path / "y.html").read_text("utf-8"), "Rows by their number in the data")
+    for row, observed, *_ in rows[1:]:
+        assert float(observed) == pytest.approx(frame["y"][int(row.split()[0]) - 1], rel=1e-3)
 
 
 def test_without_a_report_there_is_a_line_about_it(csv, tmp_path, capsys):

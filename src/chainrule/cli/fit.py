@@ -97,7 +97,7 @@ def fit(
         Table with a header line.
     """
     from chainrule.cli.terminal import Progress
-    from chainrule.exchange.modelfile import check_writable, refuse_same_file
+    from chainrule.exchange.atomic import check_writable, refuse_same_file
     from chainrule.models.table import TableOptions, fit_table, read_schema
     from chainrule.tables import read_table
     from chainrule.tables.place import headless, listed
@@ -151,13 +151,13 @@ def fit(
     if report is not None:
         from chainrule.show.report import write_report
 
-        pages = write_report(fitted, report, data, place, time.perf_counter() - began)
+        pages = write_report(fitted, report, data, place, time.perf_counter() - began, missing or ())
     say(*result_lines(fitted, place, data, command, pages))
 
 
 def check_report(report: Path, model: Path, *inputs: Path | None) -> None:
     """Refuse a report that could not be written, or only over another file of the fit."""
-    from chainrule.exchange.modelfile import check_writable, refuse_same_file
+    from chainrule.exchange.atomic import check_writable, refuse_same_file
     from chainrule.show.style import require_matplotlib
 
     require_matplotlib()

@@ -5,21 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from chainrule.estimators.base import FeedForwardEstimator
+from chainrule.estimators.path import PathCV
+from chainrule.estimators.search import SearchCV
 from chainrule.models.table import TableFit
 from chainrule.show.document import Document
 from chainrule.show.report.calibration import calibration
 from chainrule.show.report.curves import curves
 from chainrule.show.report.data import ReportData
 from chainrule.show.report.environment import environment, file_hash
-from chainrule.show.report.gather import report_of_estimator, report_of_table
+from chainrule.show.report.gather import places_in_file, report_of_estimator, report_of_table
 from chainrule.show.report.graph import graph, row_path, with_row_page
 from chainrule.show.report.health import health
 from chainrule.show.report.importance import importance
+from chainrule.show.report.path import path_section
 from chainrule.show.report.penalties import penalties
 from chainrule.show.report.rows import rows
 from chainrule.show.report.scores import scores
@@ -39,6 +42,7 @@ SECTIONS: tuple[Section, ...] = (
     rows,
     health,
     penalties,
+    path_section,
     graph,
     environment,
 )
@@ -54,7 +58,7 @@ def document(data: ReportData) -> Document:
 
 
 def report(
-    estimator: FeedForwardEstimator,
+    estimator: FeedForwardEstimator | PathCV | SearchCV,
     X: Any,
     y: Any,
     sample_weight: Any = None,
@@ -66,7 +70,7 @@ def report(
 
     Parameters
     ----------
-    estimator : FeedForwardRegressor, FeedForwardClassifier or a linear one
+    estimator : FeedForwardRegressor, FeedForwardClassifier, a linear one, PathCV or SearchCV
     X, y : array or data frame, and array
         Rows to judge it by.
     sample_weight : array of shape (n_samples,), optional
@@ -88,7 +92,9 @@ def report(
     return document(report_of_estimator(estimator, X, y, sample_weight, X_train=X_train, y_train=y_train))
 
 
-def write_report(fitted: TableFit, path: Path, data: Path, model: Path, seconds: float) -> list[Path]:
+def write_report(
+    fitted: TableFit, path: Path, data: Path, model: Path, seconds: float, missing: Sequence[str] = ()
+) -> list[Path]:
     """Write the report of a fit to a table's file, and where that can be done the page of one row beside it.
 
     Parameters
@@ -100,6 +106,8 @@ def write_report(fitted: TableFit, path: Path, data: Path, model: Path, seconds:
         The table's file, and the model's.
     seconds : float
         What reading and fitting took.
+    missing : sequence of str
+        Further spellings of a missing value that the table was read with.
 
     Returns
     -------
@@ -117,6 +125,6 @@ def write_report(fitted: TableFit, path: Path, data: Path, model: Path, seconds:
         "model file": str(model),
         "reading and fitting": f"{seconds:.1f} seconds",
     }
-    told = with_row_page(report_of_table(fitted, data.name, notes), path)
+    told = with_row_page(report_of_table(fitted, data.name, notes, places_in_file(fitted, data, missing)), path)
     document(told).write(path)
     return [path, *([row_path(path)] if told.row_page else [])]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.estimators.path import PathCV
 from chainrule.learn.training import Training
 from chainrule.models.model import Model
 from chainrule.outputs import Distribution
@@ -34,7 +35,7 @@ class Cells:
         In the targets' own units, or codes of classes.
     w : array of shape (n_rows,)
     number : integer array of shape (n_rows,)
-        Number of the row in the file, from 1; those without a target not counted, of equal ones one.
+        Number of the row in the file, from 1; of equal ones one.
     """
 
     x: np.ndarray
@@ -129,6 +130,8 @@ class ReportData:
         Name of a page beside the report that steps through one row; empty if there is none.
     row_number : int
         Which row that is.
+    chosen : PathCV, optional
+        What chose the penalty's strength.
     """
 
     model: Model
@@ -146,6 +149,7 @@ class ReportData:
     facts: Mapping[str, str] = field(default_factory=dict)
     row_page: str = ""
     row_number: int = 0
+    chosen: PathCV | None = None
 
     @property
     def task(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from msgspec.structs import replace as structs_replace
 
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
+from chainrule.estimators.path import PathCV
+from chainrule.estimators.search import SearchCV
 from chainrule.models.fit import FitOptions
 from chainrule.models.inputs import plain
 from chainrule.models.model import Model
@@ -17,10 +20,15 @@ from chainrule.models.rows import equal_rows
 from chainrule.models.table import TableFit, baselines
 from chainrule.outputs import Distribution
 from chainrule.show.report.data import NETWORK, Cells, ReportData
-from chainrule.tables import Categorical, Column
+from chainrule.tables import Categorical, Column, complete_rows, read_table
 
 
-def report_of_table(fitted: TableFit, source: str = "", notes: Mapping[str, str] | None = None) -> ReportData:
+def report_of_table(
+    fitted: TableFit,
+    source: str = "",
+    notes: Mapping[str, str] | None = None,
+    places: np.ndarray | None = None,
+) -> ReportData:
     """What there is to tell of a fit to a table.
 
     Parameters
@@ -30,10 +38,13 @@ def report_of_table(fitted: TableFit, source: str = "", notes: Mapping[str, str]
         Name of the data's file.
     notes : mapping, optional
         Further facts for the section about the environment, such as the data's hash.
+    places : integer array, optional
+        Where the rows that have a target stand in the file, from 0; in the order of the file by default.
     """
     model, frame = fitted.model, fitted.frame
     x, y = model.inputs.encoder.to_matrix(frame), model.target.to_array(frame)
-    every = Cells(x, y, fitted.weights, fitted.numbers + 1)
+    numbers = fitted.numbers if places is None else places[fitted.numbers]
+    every = Cells(x, y, fitted.weights, numbers + 1)
     return ReportData(
         model=model,
         trainings=tuple(fitted.trainings),
@@ -51,8 +62,16 @@ def report_of_table(fitted: TableFit, source: str = "", notes: Mapping[str, str]
     )
 
 
+def places_in_file(fitted: TableFit, data: Path, missing: Sequence[str] = ()) -> np.ndarray | None:
+    """Where the rows that have a target stand in the file; none where that is every row."""
+    if not any(column.missing for column in fitted.schema.target_columns):
+        return None
+    frame = read_table(data, missing=missing).with_row_index("")
+    return complete_rows(frame, fitted.schema.targets, drop=True, source=data)[""].to_numpy().astype(np.int64)
+
+
 def report_of_estimator(
-    estimator: FeedForwardEstimator,
+    estimator: FeedForwardEstimator | PathCV | SearchCV,
     X: Any,
     y: Any,
     sample_weight: Any = None,
@@ -61,6 +80,11 @@ def report_of_estimator(
     y_train: Any = None,
 ) -> ReportData:
     """What there is to tell of a fitted estimator, see `chainrule.show.report.report`."""
+    chosen = estimator if isinstance(estimator, PathCV) else None
+    if isinstance(estimator, (PathCV, SearchCV)):
+        if "best_estimator_" not in vars(estimator):
+            raise OptionError(f"this {type(estimator).__name__} is not fitted; call fit first")
+        estimator = estimator.best_estimator_
     model = estimator.model_
     trainings = tuple(estimator.trainings_) if "trainings_" in vars(estimator) else ()
     judged = _cells(model, X, y, sample_weight)
@@ -85,6 +109,7 @@ def report_of_estimator(
         columns=tuple(_columns(model, known, judged)),
         repeated=sum(map(len, everything)) - len(distinct),
         n_rows={"training": len(trainings[0].rows)} if trainings else {},
+        chosen=chosen,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from chainrule.exchange.modelfile import write_atomically
+from chainrule.exchange.atomic import write_atomically
 from chainrule.show.document import Document
 from chainrule.show.explain import explain
 from chainrule.show.page import page as graph_page
@@ -46,9 +46,8 @@ def graph(data: ReportData, page: Document) -> None:
         return
     page.section("Step by step")
     page.text(
-        f"The graph of the {'first network' if len(data.model.members) > 1 else 'network'} for row {data.row_number}, "
-        "a typical one: step forward through every value and back through every gradient, and move sliders to ask "
-        "what if."
+        f"The graph of the model for row {data.row_number}, a typical one: step forward through every value and back "
+        "through every gradient, and move sliders to ask what if."
     )
     page.link(f"Step through row {data.row_number}", data.row_page)
     if data.source:

@@ -139,7 +139,7 @@ def rows(data: ReportData, page: Document) -> None:
             ]
         )
     typical_row = f"of a row with every column at its typical value the prediction is {_plain(data, stories[0])}"
-    page.table(table, f"Rows by their number in the data{_skipped(data)}; {typical_row}.")
+    page.table(table, f"Rows by their number in the data; {typical_row}.")
 
 
 def _label(data: ReportData, j: int, value: float) -> str:
@@ -175,10 +175,3 @@ def _title(data: ReportData, story: RowStory, rank: int, typical: bool) -> str:
     kind = "typical" if typical else RANKS[rank]
     said = f"{_observed(data, story.place)}, predicted {_predicted(data, story)}"
     return f"row {data.judged.number[story.place]}, {kind}\n{said}"
-
-
-def _skipped(data: ReportData) -> str:
-    """How rows are counted, where some were left out."""
-    if data.schema is None or not any(c.missing for c in data.schema.target_columns):
-        return ""
-    return ", those without a target not counted"

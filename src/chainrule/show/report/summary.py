@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from chainrule.show.document import Document
 from chainrule.show.report.data import NETWORK, ReportData, View, counted, number, percent, plus_minus
 from chainrule.show.report.findings import findings
@@ -33,7 +35,8 @@ def summary(data: ReportData, page: Document) -> None:
         layers = " → ".join(f"`{layer!r}`" for layer in model.network.layers) or "linear"
         facts.append(("network", layers))
     networks = f"{counted(len(model.members), 'network')} of {model.members[0].theta.size} parameters each"
-    facts.append(("output", f"`{model.output!r}`"))
+    output = re.sub(r"\d+\.\d{5,}", lambda m: number(float(m[0])), repr(model.output))
+    facts.append(("output", f"`{output}`"))
     facts.append(("ensemble" if len(model.members) > 1 else "size", networks))
     rows = ", ".join(f"{n} {what}" for what, n in data.n_rows.items() if n)
     facts.append(("rows", rows or f"{len(data.judged)} judged"))

@@ -1,0 +1,82 @@
+"""The penalty path: which columns a model takes first as an L1 penalty falls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from chainrule.errors import ChainruleError
+from chainrule.estimators.linear import LinearRegression, LogisticRegression, indicators
+from chainrule.estimators.path import PenaltyPath, penalty_path
+from chainrule.show.document import Document
+from chainrule.show.path_figure import path_cv_figure, path_figure
+from chainrule.show.report.data import ReportData, label, number
+
+#: rows it is computed from, and features beyond which it is left out
+MOST_ROWS, MOST_FEATURES = 2000, 200
+#: strengths, and features that are listed
+STRENGTHS, MOST_LISTED = 40, 10
+#: letters of a feature's name
+MOST_LETTERS = 28
+
+
+def linear_path(data: ReportData) -> PenaltyPath | None:
+    """The L1 path of a linear model of what the network sees; none where that says little or cannot be had."""
+    inputs, target = data.model.inputs, data.model.target
+    rows = data.known.some(MOST_ROWS)
+    x = inputs.encode_rows(rows.x)
+    if len(target.names) > 1 or x.shape[1] < 2 or x.shape[1] > MOST_FEATURES or not np.isfinite(x).all():
+        return None
+    numeric = target.task == "numeric"
+    model = LinearRegression(max_iter=500) if numeric else LogisticRegression(l2=0.0, max_iter=500)
+    y = rows.y[:, 0] if numeric else rows.y[:, 0].astype(int)
+    if len(np.unique(y)) < 2:
+        return None
+    try:
+        path = penalty_path(model, x, y, "l1", n_strengths=STRENGTHS, ratio=0.003, sample_weight=rows.w)
+    except ChainruleError:
+        return None
+    encoder = inputs.encoder
+    called = [f"{n} missing" if m else n for n, m in zip(encoder.feature_names, indicators(encoder), strict=True)]
+    return replace(
+        path,
+        names=tuple(called),
+        columns=encoder.columns,
+        column_of=np.asarray(encoder.groups),
+    )
+
+
+def path_section(data: ReportData, page: Document) -> None:
+    """The section."""
+    if data.chosen is not None:
+        found = data.chosen.path_
+        page.section("Penalty path")
+        page.text(
+            f"The strength of the `{found.penalty}` penalty was chosen by cross-validation: "
+            f"{number(data.chosen.alpha_)} (rule `{data.chosen.rule}`)."
+        )
+        if data.chosen.dropped_:
+            page.text(f"Not needed: {', '.join(f'`{name}`' for name in data.chosen.dropped_)}.")
+        page.figure(path_cv_figure(data.chosen), "Coefficients as the penalty falls, and the loss of rows held out.")
+        return
+    maybe = linear_path(data)
+    if maybe is None or not maybe.entered:
+        return
+    found = maybe
+    page.section("Penalty path")
+    page.text(
+        "What a linear model would take first: under a strong L1 penalty all its coefficients are exactly zero; as the "
+        "penalty falls, columns enter one by one. What the network finds in curves and combinations does not show here."
+    )
+    short = replace(found, names=tuple(label(name, MOST_LETTERS) for name in found.names))
+    if len(set(short.names)) == len(short.names):
+        caption = "Coefficients of the encoded columns, numbers standardised; the penalty falls to the right."
+        page.figure(path_figure(short), caption)
+    size = dict(zip(found.names, found.sizes[-1], strict=True))
+    listed = [[f"`{name}`", number(strength, 3), number(float(size[name]), 3)] for name, strength in found.entered]
+    page.table(
+        [["column", "enters at", "size at the end"], *listed[:MOST_LISTED]],
+        f"The {min(len(listed), MOST_LISTED)} first of {len(found.names)}, in order of entry, "
+        f"from {len(data.known.some(MOST_ROWS))} rows learned from. All is zero from {number(found.largest, 3)}.",
+    )
