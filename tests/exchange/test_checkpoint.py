@@ -213,7 +213,7 @@ def failing(fault: BaseException):
         (os, "fsync", OSError(errno.ENOSPC, "No space left on device"), "No space left"),
         (os, "fsync", OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (os, "replace", OSError(errno.EACCES, "Permission denied"), "Permission denied"),
-        (modelfile.tempfile, "mkstemp", OSError(errno.EROFS, "Read-only file system"), "Read-only"),
+        (os, "open", OSError(errno.EROFS, "Read-only file system"), "Read-only"),
         (modelfile, "save_safetensors", MemoryError(), "not enough memory"),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.exchange.modelfile import check_writable, read_model_file, write_atomically, write_model_file
+from chainrule.exchange.modelfile import read_model_file, write_model_file
 
 TENSORS = {"a": np.arange(6.0).reshape(2, 3), "b": np.array([1, 2], np.int64), "c": np.zeros((0, 4), np.float32)}
 
@@ -259,39 +259,3 @@ def test_missing_file_and_directory(tmp_path):
         read_model_file(tmp_path / "none")
     with pytest.raises(cr.ModelFileError, match="is a directory"):
         read_model_file(tmp_path)
-
-
-def test_a_failed_write_leaves_the_old_file(written, monkeypatch):
-    before = written.read_bytes()
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(cr.OptionError, match=r"cannot write .*m.chainrule: No space left on device; choose another"):
-        write_atomically(written, b"new")
-    assert written.read_bytes() == before
-    assert os.listdir(written.parent) == [written.name]
-
-
-def test_check_writable(tmp_path):
-    check_writable(tmp_path / "new.chainrule")
-    with pytest.raises(cr.OptionError, match="it is a directory"):
-        check_writable(tmp_path)
-    with pytest.raises(cr.OptionError, match="there is no folder"):
-        check_writable(tmp_path / "no" / "m.chainrule")
-
-
-def test_check_writable_tries_it(tmp_path):
-    with pytest.raises(cr.OptionError, match=r"cannot write /proc/m.chainrule: .*; choose another place"):
-        check_writable("/proc/m.chainrule")
-    (tmp_path / "old").write_bytes(b"old")
-    check_writable(tmp_path / "old")
-    assert (tmp_path / "old").read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["old"]
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    if os.access(folder, os.W_OK):  # root may write anywhere
-        return
-    with pytest.raises(cr.OptionError, match="Permission denied"):
-        check_writable(folder / "m")

@@ -25,7 +25,7 @@ def demo(
     name
         Which one.
     """
-    from chainrule.exchange.modelfile import check_writable
+    from chainrule.files import check_writable
     from chainrule.show.demos import demo_names, demo_of_name
     from chainrule.show.demos.narration import Narration
     from chainrule.show.document import Document

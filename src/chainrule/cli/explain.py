@@ -34,7 +34,7 @@ def explain(
         Table with the model's columns.
     """
     from chainrule.errors import OptionError
-    from chainrule.exchange.modelfile import check_writable, refuse_same_file
+    from chainrule.files import check_writable, refuse_same_file
     from chainrule.models.model import load_model
     from chainrule.show.explain import explain as explain_row
     from chainrule.show.page import page

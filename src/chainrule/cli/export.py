@@ -25,7 +25,7 @@ def export(
     from itertools import combinations
 
     from chainrule.errors import OptionError
-    from chainrule.exchange.modelfile import check_writable, refuse_same_file, write_atomically
+    from chainrule.files import check_writable, refuse_same_file, write_atomically
     from chainrule.models.export import FORMATS, predictor_of
     from chainrule.models.model import load_model
 

@@ -97,7 +97,7 @@ def fit(
         Table with a header line.
     """
     from chainrule.cli.terminal import Progress
-    from chainrule.exchange.atomic import check_writable, refuse_same_file
+    from chainrule.files import check_writable, refuse_same_file
     from chainrule.models.table import TableOptions, fit_table, read_schema
     from chainrule.tables import read_table
     from chainrule.tables.place import headless, listed
@@ -157,7 +157,7 @@ def fit(
 
 def check_report(report: Path, model: Path, *inputs: Path | None) -> None:
     """Refuse a report that could not be written, or only over another file of the fit."""
-    from chainrule.exchange.atomic import check_writable, refuse_same_file
+    from chainrule.files import check_writable, refuse_same_file
     from chainrule.show.style import require_matplotlib
 
     require_matplotlib()

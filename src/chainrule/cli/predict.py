@@ -47,7 +47,7 @@ def predict(
     data
         Table with the columns the model was trained on; others are ignored.
     """
-    from chainrule.exchange.modelfile import refuse_same_file
+    from chainrule.files import refuse_same_file
     from chainrule.models.model import load_model
     from chainrule.tables import check_writable, read_table, write_table
 

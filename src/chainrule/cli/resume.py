@@ -50,7 +50,7 @@ def kept(
             yield None
         return
     from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
-    from chainrule.exchange.modelfile import refuse_same_file
+    from chainrule.files import refuse_same_file
 
     refuse_same_file(place, *others)
     if any(other is not None and place.absolute() == other.absolute() for other in others):

@@ -68,7 +68,7 @@ def previous_of(path: str | os.PathLike[str]) -> Path:
 def tidy(path: str | os.PathLike[str]) -> None:
     """Remove what processes that were killed while they wrote this checkpoint have left beside it."""
     target = Path(path)
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+    for left in target.parent.glob(f".{glob.escape(target.name[:100])}.*.part"):
         left.unlink(missing_ok=True)
 
 

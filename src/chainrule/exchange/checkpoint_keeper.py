@@ -13,7 +13,7 @@ from threading import RLock
 
 from chainrule.errors import CheckpointError, OptionError, TrainingStopped
 from chainrule.exchange.checkpoint import Checkpoint, read_checkpoint, tidy, write_checkpoint
-from chainrule.exchange.modelfile import check_writable
+from chainrule.files import check_writable
 from chainrule.learn.checkpoint import Snapshot, restore, snapshot
 from chainrule.learn.training import Training
 

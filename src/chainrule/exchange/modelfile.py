@@ -8,8 +8,7 @@ column kinds), so loading runs no code and needs none of the user's. Layout::
               format, version, sha256 and model (JSON text again, the description)
     tensors   raw little-endian numbers
 
-The checksum covers the description and every tensor's bytes. Files are written beside the target and renamed, so a
-reader sees the old file or the new one, never half of one.
+The checksum covers the description and every tensor's bytes.
 """
 
 from __future__ import annotations
@@ -20,9 +19,7 @@ import math
 import os
 import stat
 import struct
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +27,7 @@ import numpy as np
 from safetensors.numpy import save as save_safetensors
 
 from chainrule.errors import ModelFileError, OptionError
+from chainrule.files import write_atomically
 
 FORMAT = "chainrule model"
 VERSION = 1
@@ -103,110 +101,6 @@ def read_model_file(path: str | os.PathLike[str], format: str = FORMAT) -> tuple
         return _description(text), tensors
     except ModelFileError as error:  # the name is put in front once, here
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
-
-
-def write_atomically(
-    path: str | os.PathLike[str], content: bytes, previous: str | os.PathLike[str] | None = None
-) -> None:
-    """Write a file beside its place, flush it to disk, and rename it into place.
-
-    At every moment there is a whole file in its place, if there was one before.
-
-    Parameters
-    ----------
-    path : path
-    content : bytes
-    previous : path, optional
-        In the same folder; where the file that was there before is kept.
-
-    Raises
-    ------
-    OptionError
-        Naming the file and the reason.
-    """
-    target = Path(path)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        if previous is not None and target.exists():
-            _keep(target, Path(previous))
-        os.replace(temporary, target)
-        temporary = None
-        directory = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        raise OptionError(f"cannot write {target}: {error.strerror or error}; choose another place") from None
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-
-
-def _keep(file: Path, previous: Path) -> None:
-    """Give a file a second name; on file systems without links, its only one."""
-    link = previous.with_name(f".{previous.name}.{os.getpid()}.part")
-    try:
-        os.link(file, link)
-    except OSError:
-        os.replace(file, previous)
-        return
-    try:
-        os.replace(link, previous)
-    except OSError:
-        os.unlink(link)
-        raise
-
-
-def refuse_same_file(output: str | os.PathLike[str], *inputs: str | os.PathLike[str] | None) -> None:
-    """Refuse to write over a file that is read.
-
-    Raises
-    ------
-    OptionError
-        Naming the file.
-    """
-    for given in inputs:
-        if given is not None and os.path.exists(output) and os.path.exists(given) and os.path.samefile(output, given):
-            raise OptionError(f"{output} would be written over the input {given}; name another output file")
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Find out before the work, not after it, whether a model file can be written to a path.
-
-    A file is made beside the place and removed, since permissions alone do not tell: folders such as ``/proc`` claim to
-    be writable, and disks are mounted read-only.
-
-    Raises
-    ------
-    OptionError
-        Naming the file and the reason.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise OptionError(f"cannot write {target}: it is a directory; name a file in it")
-    if not target.parent.is_dir():
-        raise OptionError(
-            f"cannot write {target}: there is no folder {target.parent}; create it or choose another place"
-        )
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        os.close(handle)
-        os.unlink(temporary)
-    except OSError as error:
-        raise OptionError(f"cannot write {target}: {error.strerror or error}; choose another place") from None
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 # -- reading; the messages lack the file's name, which read_model_file puts in front

@@ -151,7 +151,7 @@ class Document:
         OptionError
             If the file cannot be written.
         """
-        from chainrule.exchange.atomic import write_atomically
+        from chainrule.files import write_atomically
 
         write_atomically(path, self.html().encode())
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 import polars as pl
 
 from chainrule.errors import TableError
+from chainrule.files import replacing, try_place
 from chainrule.tables.place import shown, source_name
 
 _FORMATS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".pq": "parquet"}
@@ -24,17 +24,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     _format(path)
     target = _target(path)
-    temporary = _create(target, path)
-    os.close(temporary[0])
-    os.unlink(temporary[1])
+    try:
+        try_place(target)
+    except OSError as error:
+        raise _cannot(path, error) from None
 
 
 def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table as CSV (``.csv``, ``.tsv``) or Parquet (``.parquet``, ``.pq``).
 
-    The rows go to a temporary file in the same folder, which is flushed to the disk and then renamed: a reader sees
-    the old file or the new one, never half of one, and a failure leaves the old one as it was. Missing values are
-    empty cells; numbers have all the digits needed to read them back unchanged.
+    A reader sees the old file or the new one, never half of one, and a failure leaves the old one as it was. Missing
+    values are empty cells; numbers have all the digits needed to read them back unchanged.
 
     Parameters
     ----------
@@ -48,25 +48,14 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
     """
     kind = _format(path)
     target = _target(path)
-    descriptor, temporary = _create(target, path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with replacing(target) as file:
             if kind == "parquet":
                 frame.write_parquet(file)
             else:
                 frame.write_csv(file, separator="\t" if kind == "tsv" else ",")
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            os.chmod(temporary, target.stat().st_mode & 0o7777)
-        os.replace(temporary, target)
     except (OSError, pl.exceptions.PolarsError) as error:
-        Path(temporary).unlink(missing_ok=True)
         raise _cannot(path, error) from None
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(target.parent)
 
 
 def _format(path: str | os.PathLike[str]) -> str:
@@ -98,29 +87,6 @@ def _target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _create(target: Path, path: str | os.PathLike[str]) -> tuple[int, str]:
-    """A new file beside the target, with the permissions new files get."""
-    temporary = str(target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp"))
-    try:
-        return os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), temporary
-    except OSError as error:
-        raise _cannot(path, error) from None
-
-
 def _cannot(path: str | os.PathLike[str], error: Exception) -> TableError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
     return TableError(f"{source_name(path)}: cannot be written ({reason}); name another place")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself last, where the system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return  # not on Windows
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

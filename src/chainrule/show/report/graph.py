@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from chainrule.exchange.atomic import write_atomically
+from chainrule.files import write_atomically
 from chainrule.show.document import Document
 from chainrule.show.explain import explain
 from chainrule.show.page import page as graph_page
