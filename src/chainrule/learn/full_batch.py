@@ -276,8 +276,8 @@ def run_full_batch(
         if not products:
             products.append(second())
         with np.errstate(all="ignore"):
-            (value,) = products[0].run(theta.astype(dtype), v.astype(dtype), rows.x, rows.y, rows.w)
-        return free * (value.astype(np.float64) + l2 * v)
+            (value,) = products[0].run(theta.astype(dtype), (free * v).astype(dtype), rows.x, rows.y, rows.w)
+        return free * (value.astype(np.float64) + l2 * v) + (1.0 - free) * v  # what is held has a step of its own: none
 
     told = iterations = 0
     done = training.epoch - training.begun
