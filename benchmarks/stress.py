@@ -1,11 +1,12 @@
 """Threads that compile, fit, predict and free, over and over: equal results, no crash, no hang, no growth.
 
-    python benchmarks/stress.py [threads] [rounds]      # by default 32 threads, 1000 rounds each: an hour of two cores
+    python benchmarks/stress.py [threads] [rounds] [fresh]      # by default 32 threads, 1000 rounds each, every third
+                                                                # compiled anew: an hour of two cores
 
-Every round makes a network of a size of its own, compiles its training step and its predictions (every third time
-without the cache on disk), trains it, predicts, compares all bits with what one thread alone got, and drops everything.
-Now and then a child is forked meanwhile, which predicts and trains too, and must end well. At the end the interpreter
-exits with threads still in native code.
+Every round makes a network of a size of its own, compiles its training step and its predictions (every ``fresh``-th
+time without the cache on disk), trains it, predicts, compares all bits with what one thread alone got, and drops
+everything. Now and then a child is forked meanwhile, which predicts and trains too, and must end well. At the end the
+interpreter exits with threads still in native code.
 """
 
 from __future__ import annotations
@@ -47,8 +48,10 @@ def one_round(kind: int, cached: bool) -> bytes:
     return training.theta.tobytes() + predict([training.theta], [x])[0].tobytes()
 
 
-def stress(threads: int, rounds: int, kinds: int = KINDS, say: Callable[[str], None] = print) -> list[str]:
-    """Run; what went wrong."""
+def stress(
+    threads: int, rounds: int, kinds: int = KINDS, say: Callable[[str], None] = print, fresh: int = 3
+) -> list[str]:
+    """Run; what went wrong. Every ``fresh``-th round compiles without the cache on disk."""
     expected = [one_round(kind, True) for kind in range(kinds)]
     wrong: list[str] = []
     start = perf_counter()
@@ -57,7 +60,7 @@ def stress(threads: int, rounds: int, kinds: int = KINDS, say: Callable[[str], N
         try:
             for k in range(rounds):
                 kind = (number + k) % kinds
-                if one_round(kind, k % 3 > 0) != expected[kind]:
+                if one_round(kind, k % fresh > 0) != expected[kind]:
                     wrong.append(f"thread {number}, round {k}: other bits")
                 if number == 0 and k % FORK_EVERY == FORK_EVERY // 2:
                     wrong.extend(in_a_child(expected))
@@ -113,8 +116,9 @@ def leave_threads_behind() -> None:
 
 if __name__ == "__main__":
     given = [int(a) for a in sys.argv[1:]]
-    n_threads, n_rounds = given + [32, 1000][len(given) :]
-    found = stress(n_threads, n_rounds)
-    print(f"{n_threads} threads, {n_rounds} rounds each: {'; '.join(found[:5]) or 'all results equal'}")
+    n_threads, n_rounds, every = given + [32, 1000, 3][len(given) :]
+    found = stress(n_threads, n_rounds, fresh=every)
+    told = "; ".join(found[:5]) or "all results equal"
+    print(f"{n_threads} threads, {n_rounds} rounds each, every {every}th compiled anew: {told}")
     leave_threads_behind()
     sys.exit(bool(found))

@@ -284,6 +284,18 @@ def test_the_state_after_divergence_is_that_of_the_epoch_before():
     np.testing.assert_array_equal(training.theta, before)
 
 
+@pytest.mark.parametrize("validated", [False, True])
+def test_epochs_that_nobody_watches_have_the_bits_of_those_watched(validated):
+    x, y = line()
+    held = Rows.of(x[:20], y[:20]) if validated else None
+    options = Options(Adam(0.05), batch_size=16, max_epochs=60, patience=4, reductions=2, tol=1e-3)
+    quiet = train(squared([cr.Dense(8)]), Rows.of(x, y), options, held)
+    watched = train(squared([cr.Dense(8)]), Rows.of(x, y), options, held, on_epoch=lambda t: None)
+    assert quiet.reduced == watched.reduced == 2
+    assert (quiet.curves, quiet.reason, quiet.best_epoch) == (watched.curves, watched.reason, watched.best_epoch)
+    assert [a.tobytes() for a in quiet.carry] == [a.tobytes() for a in watched.carry]
+
+
 def test_diagnosis_says_which_it_is():
     falling = np.linspace(2, 1, 20).tolist()
     assert diagnose(Curves(falling, falling), 20).startswith("underfitting")

@@ -166,3 +166,25 @@ def test_the_table_may_change_between_epochs_and_is_not_kept_alive():
     del others
     gc.collect()
     assert watched() is None
+
+
+@pytest.mark.parametrize(("n", "batch"), [(64, 16), (50, 16), (5, 1)])
+def test_several_epochs_in_one_call_have_the_bits_of_one_after_the_other(n, batch, monkeypatch):
+    graph, carry, hyper = network_step(batch, "float32")
+    rows, native = data(n, "float32"), compile_loop(graph, 4, 2, batch)
+    orders = [np.random.default_rng(k).permutation(n) for k in range(7)]
+    want, current = [], carry
+    for order in orders:
+        current, sums = native(current, hyper, rows, order)
+        want.append((current, sums))
+    calls = []
+    monkeypatch.setattr(native, "_function", lambda *given: calls.append(given))
+    got = list(native.several(carry, hyper, rows, iter(orders)))
+    assert not calls  # all of them in the one call
+    for (a, first), (b, second) in zip(got, want, strict=True):
+        assert [v.tobytes() for v in a] == [v.tobytes() for v in b]
+        assert [v.shape for v in a] == [v.shape for v in b]
+        assert first.tobytes() == second.tobytes()
+    with pytest.raises(GraphError, match="outside"):
+        list(native.several(carry, hyper, rows, [orders[0], orders[1] + 1]))
+    assert list(native.several(carry, hyper, rows, [])) == []

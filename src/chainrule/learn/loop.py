@@ -5,7 +5,7 @@ This is the meaning of an epoch, on the NumPy executor; the native executor offe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,6 +45,11 @@ class EpochRunner(Protocol):
         order: np.ndarray,
         sums: np.ndarray | None = None,
     ) -> tuple[list[Any], np.ndarray]: ...
+
+    def several(
+        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], orders: Iterable[np.ndarray]
+    ) -> Iterator[tuple[list[Any], np.ndarray]]:
+        """An epoch for every order, all of one length: the carry after each, and its sums."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,13 @@ class NumpyEpoch:
             current = outputs[: self.n_carry]
             sums += [float(v) for v in outputs[self.n_carry :]]
         return current, sums
+
+    def several(
+        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], orders: Iterable[np.ndarray]
+    ) -> Iterator[tuple[list[Any], np.ndarray]]:
+        for order in orders:
+            carry, sums = self(carry, hyper, data, order)
+            yield list(carry), sums
 
 
 def gather(array: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:

@@ -157,7 +157,8 @@ class Training:
         self.network, self.rows, self.options = network, rows, options
         self.validation = validation if validation is not None and len(validation) else None
         self.n_inputs, self.n_targets = rows.x.shape[1], rows.y.shape[1]
-        init_seed, self._order_seed, dropout_seed = np.random.SeedSequence(options.seed).spawn(3)
+        init_seed, order_seed, dropout_seed = np.random.SeedSequence(options.seed).spawn(3)
+        self._order_words = order_seed.generate_state(4)
         if theta is None:
             initial_raw = network.output.initial_raw(rows.y.astype(np.float64), rows.w.astype(np.float64))
             try:
@@ -292,7 +293,7 @@ class Training:
         """The permutation of an epoch: a function of the seed and the epoch alone, so that training can resume."""
         if not self.options.shuffle:
             return np.arange(len(self.rows))
-        words = [*self._order_seed.generate_state(4), epoch]
+        words = np.append(self._order_words, np.uint32(epoch))
         return np.random.default_rng(words).permutation(len(self.rows))
 
     def run_epoch(self, on_segment: Callable[[Training], None] | None = None) -> None:
@@ -321,13 +322,30 @@ class Training:
                 carry, sums = self._epoch(carry, hyper, data, order[done : done + size], sums)
             self._pace = (perf_counter() - start) * self.step.batch_size / min(size, len(order) - done)
             done += size
-            if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
-                self._part = None
-                raise DivergenceError(self._explain_divergence(order))
+            self._check(carry, sums)
             if on_segment is not None and done < len(order):
                 self._part = done, carry, sums
                 on_segment(self)
         self._part = None
+        self._accept(carry, sums)
+
+    def _run_epochs(self, count: int) -> None:
+        """Train so many epochs that nothing interrupts, to the bits of `run_epoch`."""
+        orders = map(self.order, range(self.epoch + 1, self.epoch + 1 + count))
+        data = (self.rows.x, self.rows.y, self.rows.w)
+        with np.errstate(all="ignore"):
+            for carry, sums in self._epoch.several(self.carry, self.hyper(), data, orders):
+                self._check(carry, sums)
+                self._accept(carry, sums)
+
+    def _check(self, carry: Sequence[np.ndarray], sums: np.ndarray) -> None:
+        """Refuse what an epoch, or a part of one, gave if it is not finite."""
+        if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
+            self._part = None
+            raise DivergenceError(self._explain_divergence(self.order(self.epoch + 1)))
+
+    def _accept(self, carry: list[np.ndarray], sums: np.ndarray) -> None:
+        """Take over what an epoch gave."""
         before, self.carry = self.carry, carry
         try:
             self.note_epoch(sums[0] / sums[1])
@@ -412,8 +430,14 @@ class Training:
         while self.epoch - self.begun < limit:
             if on_segment is not None:
                 on_segment(self)
+            quiet = on_epoch is None and on_segment is None and self._part is None
+            # nothing is decided before so many epochs without progress
+            ahead = min(limit - (self.epoch - self.begun), self.options.patience - self._stale) if quiet else 1
             try:
-                self.run_epoch(on_segment)
+                if ahead > 1:
+                    self._run_epochs(ahead)
+                else:
+                    self.run_epoch(on_segment)
             except DivergenceError as error:
                 self._halve(error)
                 continue

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from chainrule.native.cache import ObjectCache
 from chainrule.native.frame import EPOCH, Frame, address_of, as_array, failure
 from chainrule.native.pace import Pace
 from chainrule.native.recipe import load_or_compile
+from chainrule.native.repeat import repeater
 from chainrule.native.target import Target
 from chainrule.native.threads import available_cores, run_team
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:  # an epoch that is in the cache is loaded without the compile
     from chainrule.native.report import Clock, ProgramReport
     from chainrule.native.steps import Program
     from chainrule.native.team import TeamPlan
+
+#: seconds, and bytes, that several epochs in one call may take: nobody waits long for an interrupt
+_MOMENT, _MOST_BYTES = 20e-3, 1 << 21
 
 
 def compile_loop(
@@ -182,10 +187,7 @@ class NativeEpoch:
             table[k] = address_of(array)
         frame.set_whole(hyper)
         n, columns = frame.set_rows(data)
-        rows = np.full(-(-len(order) // size) * size, -1, np.int64)
-        rows[: len(order)] = order
-        if len(order) and rows[: len(order)].view(np.uint64).max() >= n:  # negative ones are huge
-            raise GraphError(f"{self.graph.name}: the order names rows outside 0 … {n - 1}")
+        rows = self._padded(order, n)
         sums = np.zeros(len(self.graph.outputs) - self.n_carry) if sums is None else sums.copy()
         table[slots["sum"]] = address_of(sums)
         if self._clock is not None:
@@ -213,6 +215,75 @@ class NativeEpoch:
         del columns  # alive until here
         self._frames.append(frame)
         return current, sums
+
+    def several(
+        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], orders: Iterable[np.ndarray]
+    ) -> Iterator[tuple[list[Any], np.ndarray]]:
+        """Run an epoch for every order; the carry after each, and its sums. The same bits as one call after the other.
+
+        Short epochs of one thread run many at a time.
+        """
+        waiting = iter(orders)
+        while chunk := list(islice(waiting, self._at_once(carry, len(data[0])))):
+            if len(chunk) == 1:
+                done = [self(carry, hyper, data, chunk[0])]
+            else:
+                done = self._repeat(carry, hyper, data, chunk)
+            yield from done
+            carry = done[-1][0]
+
+    def _at_once(self, carry: Sequence[np.ndarray], n: int) -> int:
+        """How many epochs of n rows one call may do: as many as take a moment, and little memory."""
+        if self._recipe.members > 1 or self._clock is not None or not n or 1 not in self._pace.seconds:
+            return 1
+        seconds = self._pace.seconds[1] * (n / self.batch_size)
+        size = sum(v.nbytes for v in carry) + 8 * n
+        return max(1, min(int(_MOMENT / seconds), _MOST_BYTES // size))
+
+    def _repeat(
+        self, carry: Sequence[Any], hyper: Sequence[Any], data: Sequence[np.ndarray], orders: Sequence[np.ndarray]
+    ) -> list[tuple[list[np.ndarray], np.ndarray]]:
+        """Epochs of equally many rows, in one native call."""
+        frame = self._frames.pop() if self._frames else self._frame()
+        frame.set_whole(hyper)
+        n, columns = frame.set_rows(data)
+        rows = np.stack([self._padded(order, n) for order in orders])
+        after = [np.empty((len(orders), *np.shape(v)), t.dtype) for v, t in zip(carry, self._types, strict=False)]
+        sums = np.zeros((len(orders), len(self.graph.outputs) - self.n_carry))
+        moves = []
+        for k, (array, value) in enumerate(zip(after, carry, strict=True)):
+            self._expect(k, array.shape[1:], self._types[k].shape)
+            array[0] = value
+            frame.table[k] = address_of(array)
+            moves += [k, array.strides[0], array.strides[0]]
+        for name, array in (("order", rows), ("sum", sums)):
+            frame.table[self._slots[name]] = address_of(array)
+            moves += [self._slots[name], array.strides[0], 0]
+        told = np.array(moves, np.int64)
+        status = repeater()(
+            len(orders),
+            self.executable.address(EPOCH),
+            frame.table_address,
+            frame.arena_address,
+            rows.shape[1] // self.batch_size,
+            frame.barrier_address,
+            len(told) // 3,
+            address_of(told),
+        )
+        del columns  # alive until here
+        if status:
+            raise self._error(frame.take_status())
+        self._frames.append(frame)
+        return [([a[k, ...] for a in after], sums[k]) for k in range(len(orders))]
+
+    def _padded(self, order: np.ndarray, n: int) -> np.ndarray:
+        """An order of whole batches."""
+        size = self.batch_size
+        rows = np.full(-(-len(order) // size) * size, -1, np.int64)
+        rows[: len(order)] = order
+        if len(order) and rows[: len(order)].view(np.uint64).max() >= n:  # negative ones are huge
+            raise GraphError(f"{self.graph.name}: the order names rows outside 0 … {n - 1}")
+        return rows
 
     def _frame(self) -> _EpochFrame:
         try:
@@ -267,7 +338,7 @@ class _EpochFrame(Frame):
         start = self.epoch.n_carry
         for k, value in enumerate(values):
             dtype, shape = self._types[start + k]
-            if not shape and np.ndim(value) == 0:
+            if not shape and (type(value) is float or np.ndim(value) == 0):
                 self._whole[k][...] = value
             else:
                 self._whole[k] = self._array(start + k, value, dtype, shape)
