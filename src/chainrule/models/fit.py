@@ -236,19 +236,7 @@ def finish(
 ) -> Model:
     """Put trained members together as a model; constants of the output, such as one variance, from residuals."""
     first = trainings[0]
-    judged = [t.validation or t.rows for t in trainings]
-    apart = len({id(rows) for rows in judged}) > 1
-    if apart:  # each member on the rows it has not seen
-        raw = np.concatenate([raw_outputs(t, rows.x) for t, rows in zip(trainings, judged, strict=True)])[None]
-    else:
-        raw, judged = np.stack([raw_outputs(t, judged[0].x) for t in trainings]), judged[:1]
-    raw = raw.astype(np.float64)
-    y = np.concatenate([rows.y for rows in judged]).astype(np.float64)
-    w = np.concatenate([rows.w for rows in judged]).astype(np.float64)
-    output: Output = network.output.calibrated(raw, y, w)
-    if apart and first.options.loss is None and all(t.validation for t in trainings):
-        some = first.rows.x[:: 1 + len(first.rows) // MOST_COMPARED]
-        output = output.for_ensemble(raw[0], y, w, np.stack([raw_outputs(t, some) for t in trainings], dtype=float))
+    output = _with_constants(network.output, trainings)
     members = tuple(Member(t.theta.copy(), {k: v.copy() for k, v in t.buffers.items()}) for t in trainings)
     story = {
         "chainrule": __version__,
@@ -263,6 +251,28 @@ def finish(
         "spikes": _spikes(output, trainings),
     }
     return Model(inputs, target, output, members, network.with_output(output), {**story, **facts})
+
+
+def _with_constants(output: Output, trainings: Sequence[Training]) -> Output:
+    """The output with what it takes from residuals, of rows not trained on where there are such."""
+    kind = type(output)
+    if kind.calibrated is Output.calibrated and kind.for_ensemble is Output.for_ensemble:
+        return output  # which takes nothing: no need to predict
+    first = trainings[0]
+    judged = [t.validation or t.rows for t in trainings]
+    apart = len({id(rows) for rows in judged}) > 1
+    if apart:  # each member on the rows it has not seen
+        raw = np.concatenate([raw_outputs(t, rows.x) for t, rows in zip(trainings, judged, strict=True)])[None]
+    else:
+        raw, judged = np.stack([raw_outputs(t, judged[0].x) for t in trainings]), judged[:1]
+    raw = raw.astype(np.float64)
+    y = np.concatenate([rows.y for rows in judged]).astype(np.float64)
+    w = np.concatenate([rows.w for rows in judged]).astype(np.float64)
+    output = output.calibrated(raw, y, w)
+    if apart and first.options.loss is None and all(t.validation for t in trainings):
+        some = first.rows.x[:: 1 + len(first.rows) // MOST_COMPARED]
+        output = output.for_ensemble(raw[0], y, w, np.stack([raw_outputs(t, some) for t in trainings], dtype=float))
+    return output
 
 
 def _spikes(output: Output, trainings: Sequence[Training]) -> str:

@@ -225,10 +225,8 @@ class NativeEpoch:
         """
         waiting = iter(orders)
         while chunk := list(islice(waiting, self._at_once(carry, len(data[0])))):
-            if len(chunk) == 1:
-                done = [self(carry, hyper, data, chunk[0])]
-            else:
-                done = self._repeat(carry, hyper, data, chunk)
+            alone = len(chunk) == 1
+            done = [self(carry, hyper, data, chunk[0])] if alone else self._repeat(carry, hyper, data, chunk)
             yield from done
             carry = done[-1][0]
 
