@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "tutorial_pictures",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "gallery", "**/GALLERY_HEADER.rst", "Thumbs.db"]
@@ -41,15 +42,19 @@ autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
+#: pages that give their pictures all the room
+WIDE = ("index", "tutorials/*", "subject_gallery/*")
+
 html_theme = "pydata_sphinx_theme"
 html_title = "chainrule"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_sidebars: dict[str, list[str]] = {page: [] for page in WIDE}
 html_theme_options: dict[str, Any] = {
     "navigation_with_keys": False,
     "show_prev_next": True,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {page: ["page-toc"] for page in ("*", "api/*", "decisions/*")},
     "footer_start": ["copyright"],
     "footer_end": [],
     "logo": {"text": "chainrule"},
