@@ -15,6 +15,7 @@ from chainrule.graph.trace import apply, trace
 from chainrule.graph.tree import flatten
 from chainrule.native.compile import compile_graph
 from chainrule.native.frame import address_of
+from chainrule.native.steps import ProductStep
 from chainrule.native.target import Target
 
 TOLERANCE = {"float32": (2e-5, 2e-6), "float64": (1e-12, 1e-13)}
@@ -227,3 +228,12 @@ def test_addresses_of_arrays_are_numpys_own():
     a = np.zeros((4, 6), np.float32)
     for view in (a, a[1:], a[:, ::2], a.T, a[::-1], np.array(2.0), np.empty(0)):
         assert address_of(view) == view.__array_interface__["data"][0]
+
+
+def test_a_product_with_one_column_is_dot_products():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(32, 40)).astype(np.float32), rng.normal(size=(40, 1)).astype(np.float32)
+    graph = trace(lambda a, b: a @ b, a, b)
+    agree(graph, [a, b])
+    assert not any(isinstance(s, ProductStep) for s in compile_graph(graph).program.steps)
+    agree(trace(lambda a, b: a.T @ b, a.T.copy(), b), [a.T.copy(), b])

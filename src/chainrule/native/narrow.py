@@ -34,9 +34,12 @@ class NarrowProducts:
     def steps(self, step: ProductStep) -> list[Step]:
         """The steps that compute a product: itself, unless there is a better way."""
         m, n, k = step.sizes
-        if step.batch or k < 2 or n < 2:
+        if step.batch or k < 2:
             return [step]
         a_transposed = _stored_transposed(step.a, (m, k))
+        if n == 1:
+            dots = not a_transposed and k >= _LONG and m >= _TALL and step.b.strides[0] == 1
+            return [self._dots(step, step.b)] if dots else [step]
         b_transposed = _stored_transposed(step.b, (k, n))
         if b_transposed:
             known = self.flipped.get((replace(step.b, strides=step.b.strides[::-1]), (n, k)))
@@ -57,14 +60,19 @@ class NarrowProducts:
         m, n, k = step.sizes
         made = Place(self.new_buffer(step.dtype, n * k), 0, (k, 1))
         self.flipped[step.b, (k, n)] = made
-        first = _copied(step.b, made, (n, k), step)
+        return [_copied(step.b, made, (n, k), step), self._dots(step, made)]
+
+    @staticmethod
+    def _dots(step: ProductStep, columns: Place) -> Nest:
+        """Sums along the rows of A times the columns of B, stored one after the other."""
+        m, n, k = step.sizes
         body = (
             Instruction("load", (), step.dtype, (step.a.buffer, _place(step.a, 0, 2))),
-            Instruction("load", (), step.dtype, (made.buffer, _place(made, 1, 2))),
+            Instruction("load", (), step.dtype, (columns.buffer, _place(columns, 1, 2))),
             Instruction("multiply", (0, 1), step.dtype),
         )
         result = Result("fold", 2, step.c.buffer, _place(step.c, 0, 1), (0, 1, 2), "sum", 1)
-        return [first, Nest({0: m, 1: n, 2: k}, body, (result,), step.node)]
+        return Nest({0: m, 1: n, 2: k}, body, (result,), step.node)
 
 
 def _stored_transposed(place: Place, shape: tuple[int, int]) -> bool:

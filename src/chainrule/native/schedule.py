@@ -43,11 +43,21 @@ def lanes_of(nest: Nest, target: Target) -> int:
         return 1
     longest = max(nest.extents[a] for a in nest.vector)
     full = target.vector_bytes // _item_bytes(nest)
+    if len(_float_bytes(nest)) > 1 and _padded(longest, full // 2) < _padded(longest, full):
+        full //= 2  # the wider numbers fill whole registers still, and fewer lanes are idle in the last
     return min(full, 1 << (longest - 1).bit_length())
 
 
+def _padded(n: int, lanes: int) -> int:
+    return -(-n // lanes) * lanes
+
+
+def _float_bytes(nest: Nest) -> set[int]:
+    return {ITEM_BYTES[i.dtype] for i in nest.body if i.dtype.startswith("float")}
+
+
 def _item_bytes(nest: Nest) -> int:
-    floats = [ITEM_BYTES[i.dtype] for i in nest.body if i.dtype.startswith("float")]
+    floats = _float_bytes(nest)
     return min(floats) if floats else min((ITEM_BYTES[i.dtype] for i in nest.body if i.dtype != "bool"), default=8)
 
 
