@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.errors import OptionError
-from chainrule.learn.linear_solver import LinearSolver
+from chainrule.learn.linear_solver import LinearSolver, _Quadratic
 from chainrule.learn.path import linear_path
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.rows import Rows
@@ -122,12 +122,12 @@ def test_paths_fall_and_losses_fall_with_them(penalty):
 
 
 def test_native_and_numpy_agree(monkeypatch):
-    one = linear_path(Network((), Bernoulli()), rows("bernoulli"), Options(tol=1e-10, dtype="float64"), "l1")
+    one = linear_path(Network((), Bernoulli()), rows("bernoulli"), Options(tol=1e-10, dtype="float64"), "group_l1")
     from chainrule.learn import linear_solver
     from chainrule.learn.executors import epoch_runner
 
     monkeypatch.setattr(linear_solver, "epoch_runner", lambda g, c, h, b: epoch_runner(g, c, h, b, "numpy"))
-    other = linear_path(Network((), Bernoulli()), rows("bernoulli"), Options(tol=1e-10, dtype="float64"), "l1")
+    other = linear_path(Network((), Bernoulli()), rows("bernoulli"), Options(tol=1e-10, dtype="float64"), "group_l1")
     np.testing.assert_allclose(one.thetas, other.thetas, atol=1e-8)
 
 
@@ -140,3 +140,17 @@ def test_what_cannot_be_is_refused():
     flat = Rows.of(np.zeros((5, 2)), np.arange(5.0), dtype="float64")
     with pytest.raises(OptionError, match="no path"):
         linear_path(Network((), SQUARES), flat, Options(dtype="float64"), "l1")
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(2, 25), p=st.integers(1, 30), strength=st.floats(0.01, 2.0))
+def test_feature_sign_search_is_proximal_gradient_descents_minimum(seed, n, p, strength):
+    """From any start, nearly singular, with units that differ: no subgradient is left over."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, p)) @ rng.standard_normal((p, p))
+    hessian = x.T @ x / n + 1e-6 * np.eye(p)
+    units, where = np.exp(rng.normal(size=p)), (rng.random(p) < 0.8).astype(float)
+    start = rng.standard_normal(p) * (rng.random(p) < 0.5)
+    model = _Quadratic(hessian, rng.standard_normal(p), start, L1, units, where, strength)
+    found = model._by_signs(1e-12)
+    assert np.abs(model.residual(found)).max() <= 1e-7 * max(1.0, np.abs(hessian).max())
