@@ -46,8 +46,8 @@ def test_helpers_take_their_part_and_the_bits_stay_the_same(monkeypatch):
     from chainrule.native import rows as module
 
     asked = []
-    run_helped = module.run_helped
-    monkeypatch.setattr(module, "run_helped", lambda work, helpers: (asked.append(helpers), run_helped(work, helpers)))
+    offer = module.offer
+    monkeypatch.setattr(module, "offer", lambda work, helpers: (asked.append(helpers), offer(work, helpers)))
     fixed, rows = table(100_000)
     one = compile_rows(graph_of(32), 2, threads=1)(fixed, rows)
     assert not asked

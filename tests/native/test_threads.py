@@ -17,6 +17,7 @@ from chainrule.native.threads import (
     available_cores,
     barrier_address,
     barrier_memory,
+    offer,
     run_team,
     team_size,
 )
@@ -161,3 +162,25 @@ def test_barrier_is_emitted_for_other_machines() -> None:
     for name in ("aarch64", "x86-64"):
         target = Target.restricted(name)
         assert emit_object(barrier_unit(target).build(), target)
+
+
+def test_helpers_come_when_they_can_and_work_does_not_pile_up() -> None:
+    started, go, seen = threading.Event(), threading.Event(), []
+
+    def blocking(number: int) -> None:
+        started.set()
+        go.wait(10)
+
+    for _ in range(available_cores() - 1 or 1):  # all helpers are busy
+        started.clear()
+        offer(blocking, 1)
+        assert started.wait(10)
+    for k in range(100):
+        offer(lambda number, k=k: seen.append((k, number)), 2)
+    go.set()
+    last = threading.Event()
+    while not last.is_set():
+        offer(lambda number: last.set(), 1)
+        last.wait(0.01)
+    assert seen[:2] == [(0, 1), (0, 2)]
+    assert len(seen) == 2

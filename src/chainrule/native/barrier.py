@@ -87,16 +87,44 @@ done:
 """
 
 
+def emit_wait_for_zero(builder: ir.IRBuilder, counter: ir.Value, patience: ir.Value, target: Target) -> None:
+    """Emit busy waiting until a 64-bit counter is 0, for so many looks at most; stores before that are seen then."""
+    function = builder.function
+    look, closed, spin, done = (function.append_basic_block(name) for name in ("look", "closed", "spin", "done"))
+    before = builder.block
+    builder.branch(look)
+    builder.position_at_end(look)
+    left = builder.phi(code.INDEX)
+    left.add_incoming(patience, before)
+    seen = builder.load_atomic(counter, "acquire", 8, typ=code.INDEX)
+    builder.cbranch(builder.icmp_signed("==", seen, code.index(0)), done, closed)
+    builder.position_at_end(closed)
+    builder.cbranch(builder.icmp_signed(">", left, code.index(0)), spin, done)
+    builder.position_at_end(spin)
+    name, given = _pause(target)
+    code.intrinsic(builder, name, ir.VoidType(), *(ir.Constant(ir.IntType(32), k) for k in given))
+    left.add_incoming(builder.sub(left, code.index(1)), spin)
+    builder.branch(look)
+    builder.position_at_end(done)
+
+
+def _pause(target: Target) -> tuple[str, tuple[int, ...]]:
+    """The intrinsic that tells a processor that it is waiting, and its arguments."""
+    if target.triple.startswith(("aarch64", "arm64")):
+        return "llvm.aarch64.hint", (1,)
+    return "llvm.x86.sse2.pause", ()
+
+
 def barrier_unit(target: Target) -> Unit:
     """The barrier's own code, to be linked with a program that uses :func:`emit_barrier`."""
-    arm = target.triple.startswith(("aarch64", "arm64"))
     windows = "windows" in target.triple
+    pause, given = _pause(target)
     text = _BARRIER_CODE.format(
         name=_BARRIER,
         spins=_SPINS,
-        pause_name="llvm.aarch64.hint" if arm else "llvm.x86.sse2.pause",
-        pause_type="i32" if arm else "",
-        pause="i32 1" if arm else "",
+        pause_name=pause,
+        pause_type=", ".join("i32" for _ in given),
+        pause=", ".join(f"i32 {k}" for k in given),
         yield_name="SwitchToThread" if windows else "sched_yield",
         yield_type="i32",
     )

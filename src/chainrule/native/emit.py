@@ -3,8 +3,10 @@
 ``int32 run(void **table, void *arena)``: the table holds the addresses of inputs, outputs and constants; see `Slots`.
 ``int32 epoch(int64 member, int64 members, void **table, void *arena, int64 batches, void *barrier)``: run once per
 batch, by one thread or by a team of them that call it together.
-``int32 blocks(void **table, void *arena, int64 rows, int64 *next)``: run for every block of rows that nobody has taken
-yet: ``next`` counts those taken, so threads that call it together, each with an arena of its own, share the blocks.
+``int32 blocks(void **table, void *arena, int64 rows, int64 *counters, int64 patience)``: run for every block of rows
+that nobody has taken yet: the first counter counts those taken, so threads that call it together, each with an arena of
+its own, share the blocks; the one at ``AT_WORK`` counts the threads inside. Waits for these to leave, ``patience``
+looks at most.
 
 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a negative
 one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a step by its
@@ -22,11 +24,11 @@ from itertools import pairwise
 from llvmlite import ir
 
 from chainrule.native import code
-from chainrule.native.barrier import emit_barrier, share
+from chainrule.native.barrier import emit_barrier, emit_wait_for_zero, share
 from chainrule.native.emit_memory import storage_type
 from chainrule.native.emit_nest import define_nest
 from chainrule.native.emit_product import define_product_with
-from chainrule.native.frame import BLOCKS, EPOCH, LIBRARY, RUN, Slots
+from chainrule.native.frame import AT_WORK, BLOCKS, EPOCH, LIBRARY, RUN, Slots
 from chainrule.native.nests import Nest
 from chainrule.native.plan import MemoryPlan
 from chainrule.native.products import Product, ProductPlan, define_product, plan_product
@@ -50,10 +52,12 @@ def emit_blocks(
 ) -> ir.Module:
     """The module of a program with the function ``blocks``, which takes ``at_once`` of them at a time."""
     emitter = _Emitter(program, memory, plans, target, ALONE)
-    types = [code.POINTER, code.POINTER, code.INDEX, code.POINTER]
+    types = [code.POINTER, code.POINTER, code.INDEX, code.POINTER, code.INDEX]
     function = ir.Function(emitter.module, ir.FunctionType(_I32, types), BLOCKS)
-    table, arena, rows, counter = function.args
+    table, arena, rows, counter, patience = function.args
     builder = ir.IRBuilder(function.append_basic_block("entry"))
+    at_work = code.address(builder, counter, AT_WORK, code.INDEX)
+    builder.atomic_rmw("add", at_work, code.index(1), "seq_cst")
     emitter.begin(builder, table, arena, emitter.slot(builder, table, "status"))
     tables = {
         b: (emitter.addresses[b], buffer.size // block, storage_type(buffer.dtype))
@@ -70,7 +74,7 @@ def emit_blocks(
     take, work, done = (function.append_basic_block(name) for name in ("take", "work", "done"))
     builder.branch(take)
     builder.position_at_end(take)
-    low = builder.atomic_rmw("add", counter, code.index(at_once), "monotonic")
+    low = builder.atomic_rmw("add", counter, code.index(at_once), "seq_cst")
     builder.cbranch(builder.icmp_signed("<", low, count), work, done)
     builder.position_at_end(work)
     high = builder.add(low, code.index(at_once))
@@ -86,6 +90,8 @@ def emit_blocks(
         emitter.steps()
     builder.branch(take)
     builder.position_at_end(done)
+    builder.atomic_rmw("sub", at_work, code.index(1), "seq_cst")
+    emit_wait_for_zero(builder, at_work, patience, target)
     builder.ret(builder.load(emitter.status, typ=_I32))
     return emitter.module
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # to load code made before, nothing of what makes it is neede
 
 #: names of functions: of a program run once, over mini-batches, over blocks of rows; of what they call
 RUN, EPOCH, BLOCKS, LIBRARY = "run", "epoch", "blocks", "library"
+#: where among the counters of a call over blocks that of the threads at work is: cache lines away from the first
+AT_WORK = 16
 #: bytes; every arena starts at a multiple
 ALIGNMENT = 64
 

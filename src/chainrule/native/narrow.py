@@ -57,7 +57,7 @@ class NarrowProducts:
         return [replace(step, sizes=(n, m, k), a=a, b=b, c=made), _copied(made, step.c, (m, n), step)]
 
     def _as_dots(self, step: ProductStep) -> list[Step]:
-        m, n, k = step.sizes
+        _, n, k = step.sizes
         made = Place(self.new_buffer(step.dtype, n * k), 0, (k, 1))
         self.flipped[step.b, (k, n)] = made
         return [_copied(step.b, made, (n, k), step), self._dots(step, made)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Sequence
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,10 @@ import numpy as np
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
-from chainrule.native.frame import BLOCKS, Frame, address_of, as_array, failure
+from chainrule.native.frame import AT_WORK, BLOCKS, Frame, address_of, as_array, failure
 from chainrule.native.recipe import load_or_compile
 from chainrule.native.target import Target
-from chainrule.native.threads import available_cores, run_helped
+from chainrule.native.threads import available_cores, offer
 
 if TYPE_CHECKING:  # code that is in the cache is loaded without the compiler
     from chainrule.native.plan import MemoryPlan
@@ -29,6 +30,8 @@ if TYPE_CHECKING:  # code that is in the cache is loaded without the compiler
     from chainrule.native.steps import Program
 
 _SHORTEST_SHARE = 40e-6  # seconds of work for which another thread is called to help: that takes some 20 µs
+_PATIENCE = 1000  # looks at whether the helpers are done before sleeping: some 40 µs
+_Counters = ctypes.c_int64 * (AT_WORK + 1)
 
 
 def compile_rows(
@@ -92,7 +95,7 @@ class NativeRows:
         self._recipe, self._slots, self._seconds = recipe, recipe.slots, recipe.seconds
         self._most = available_cores() if threads is None else threads
         pointer, number = ctypes.c_void_p, ctypes.c_int64
-        self._function = self.executable.function(BLOCKS, ctypes.c_int32, pointer, pointer, number, pointer)
+        self._function = self.executable.function(BLOCKS, ctypes.c_int32, pointer, pointer, number, pointer, number)
         counts = (("input", n_fixed), ("data", len(graph.inputs) - n_fixed), ("output", len(graph.outputs)))
         self._places = [self._slots[role] + k for role, count in counts for k in range(count)]
         self._frames: deque[Frame] = deque()
@@ -149,32 +152,31 @@ class NativeRows:
         if n < length:
             arrays[start:] = [_filled(array, length) for array in arrays[start:]]
         outputs = [np.empty((length, *shape[1:]), dtype) for dtype, shape in self._outputs]
-        helpers = min(self._most, int(self._seconds * (length / self.block) / _SHORTEST_SHARE)) - 1
-        frame = self._frames.pop() if helpers < 1 and self._frames else self._frame(max(helpers, 0) + 1)
+        members = max(1, min(self._most, int(self._seconds * (length / self.block) / _SHORTEST_SHARE)))
+        frame = self._frames.pop() if self._frames else self._frame()
         table = frame.table
         for place, array in zip(self._places, [*arrays, *outputs], strict=True):
             table[place] = address_of(array)
-        taken = ctypes.c_int64(0)
-        counter = ctypes.addressof(taken)
-        if helpers < 1:
-            self._function(frame.table_address, frame.arena_address, length, counter)
-            status = frame.take_status()
-            self._frames.append(frame)
-        else:
-            each = self._recipe.arena
+        counters = _Counters()
+        where, each = ctypes.addressof(counters), self._recipe.arena
 
-            def work(member: int) -> None:
-                self._function(frame.table_address, frame.arena_address + member * each, length, counter)
+        def work(member: int, patience: int = 0, keep: Any = (arrays, outputs, counters)) -> None:
+            self._function(frame.table_address, frame.arena_address + member * each, length, where, patience)
 
-            run_helped(work, helpers)
-            status = frame.take_status()
+        if members > 1:
+            offer(work, members - 1)
+        work(0, _PATIENCE)
+        while counters[AT_WORK]:  # a helper who has no core at the moment; others may come, but find nothing to do
+            sleep(_SHORTEST_SHARE)
+        status = frame.take_status()
+        self._frames.append(frame)
         if status:
             raise failure(self.graph, status) if status > 0 else self.plan.library.error(self.graph, status)
         return outputs if n == length else [array[:n] for array in outputs]
 
-    def _frame(self, members: int) -> Frame:
+    def _frame(self) -> Frame:
         try:
-            return Frame(self._slots, self._recipe.arena, self._recipe.constants, members)
+            return Frame(self._slots, self._recipe.arena, self._recipe.constants, self._most)
         except MemoryError:
             raise self.plan.shortage() from None
 

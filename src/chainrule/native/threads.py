@@ -13,8 +13,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache as memoize
+from queue import SimpleQueue
 from typing import Any
 
 BARRIER_BYTES = 128
@@ -91,33 +91,34 @@ def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any
         raise errors[0]
 
 
-def run_helped(work: Callable[[int], Any], helpers: int) -> None:
-    """Call ``work(0)`` here, and ``work(1)``, … on helping threads, those that get to it before this one is done.
+def offer(work: Callable[[int], Any], helpers: int) -> None:
+    """Let helping threads call ``work(1)``, ``work(2)``, … when they get to it; returns at once.
 
-    For work that whoever is there takes piece by piece. Unlike a team's members, helpers need not come: a busy machine
-    costs nothing. They wait for work between calls, which is why calling them costs half of starting a thread.
-
-    Raises
-    ------
-    BaseException
-        What a call raised, once all are done.
+    For work that whoever is there takes piece by piece. Unlike a team's members, helpers need not come: they may find
+    nothing left to do, long after. So the work itself must know when all of it is done. They wait for work between
+    calls, which makes calling them a matter of microseconds.
     """
     try:
-        calls = [_helpers().submit(work, number + 1) for number in range(helpers)]
+        waiting = _helpers()
     except RuntimeError:  # the interpreter is shutting down, or the system refuses another thread
-        calls = []
-    try:
-        work(0)
-    finally:
-        errors = [call.exception() for call in calls if not call.cancel()]
-    for error in errors:
-        if error is not None:
-            raise error
+        return
+    for number in range(1, helpers + 1 - waiting.qsize()):  # who is late with other work need not be told of this
+        waiting.put((work, number))
+
+
+def _help(waiting: SimpleQueue[tuple[Callable[[int], Any], int]]) -> None:
+    while True:
+        work, number = waiting.get()
+        work(number)
+        del work  # and the arrays it knows
 
 
 @memoize
-def _helpers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, available_cores() - 1), "chainrule helper")
+def _helpers() -> SimpleQueue[tuple[Callable[[int], Any], int]]:
+    waiting: SimpleQueue[tuple[Callable[[int], Any], int]] = SimpleQueue()
+    for number in range(max(1, available_cores() - 1)):
+        threading.Thread(target=_help, args=(waiting,), name=f"chainrule helper {number + 1}", daemon=True).start()
+    return waiting
 
 
 if sys.platform != "win32":
