@@ -1,5 +1,7 @@
 """Calibration on validation rows: coverage on simulated data, the likeliest spread, files and the command line."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,12 @@ from chainrule.cli import run
 from chainrule.errors import ModelFileError, OptionError
 from chainrule.exchange.modelfile import read_model_file, write_model_file
 from chainrule.models.calibrate import _held_out
+from chainrule.models.calibration import Calibration
+from chainrule.models.table import scored_each
 from chainrule.outputs.calibration import with_spread
+from chainrule.show.report.calibration import coverage_words
+from chainrule.show.report.data import percent
+from chainrule.show.report.gather import report_of_estimator
 
 
 def simulated(n, seed):
@@ -106,6 +113,30 @@ def test_several_targets():
     assert len(est.model_.calibration.levels) == 2
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_scores_and_reports_judge_the_intervals_that_are_predicted(several):
+    """Not those of the distribution; here half as likely as asked."""
+    X, y = simulated(600, 0)
+    target = np.stack([y, -5 * y], axis=1) if several else y[:, None]
+    est = cr.FeedForwardRegressor((16,), output="gaussian", n_members=2, random_state=0, max_iter=40)
+    est.fit(X[:300], np.squeeze(target[:300]))
+    half = Calibration(1.0, np.full((target.shape[1], 100), 0.5), np.ones(100))
+    est.model_ = replace(est.model_, calibration=half)
+    model, new = est.model_, target[300:]
+    predicted = model.predict(X[300:])
+    found = scored_each("m", predicted, model.target, new, np.ones(300), model)
+    plain = scored_each("m", predicted, model.target, new, np.ones(300))
+    data = report_of_estimator(est, X[300:], np.squeeze(new))
+    for k, name in enumerate(found):
+        inside = coverage(est.predict_interval(X[300:]).reshape(300, -1, 2)[:, k], new[:, k])
+        assert inside < 0.8 < plain[name]["cover 90%"]
+        assert found[name]["cover 90%"] == pytest.approx(inside)
+        assert found[name]["NLL"] == plain[name]["NLL"]
+        view = data.views[k]
+        assert view.measures["network"]["cover 90%"].value == pytest.approx(inside)
+        assert percent(inside) in coverage_words(view)
+
+
 def test_command_line(tmp_path, capsys):
     X, y = simulated(1500, 0)
     pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y}).write_csv(tmp_path / "t.csv")
@@ -120,6 +151,10 @@ def test_command_line(tmp_path, capsys):
     np.testing.assert_allclose(p["lower"], cr.load(model).model_.interval(cr.load(model).model_.predict(X), 0.9)[:, 0])
     inside = coverage(p.select("lower", "upper").to_numpy(), y)
     assert 0.84 < inside < 0.96
+    capsys.readouterr()
+    assert run(["score", str(model), str(tmp_path / "t.csv")]) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "cover 90%" in each]
+    assert float(line.split()[2]) == pytest.approx(inside, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def score(
     frame = complete_rows(frame, fitted.target.names, drop=drop_missing_target, source=data)
     y = fitted.target.to_array(frame, data)
     distribution = fitted.distribution([fitted.inputs.encoder.to_matrix(frame, data)])
-    scored = scored_each("", distribution, fitted.target, y, row_weights(frame, weight, data))
+    scored = scored_each("", distribution, fitted.target, y, row_weights(frame, weight, data), fitted)
     print(f"{model} on {data}: {frame.height} rows")
     if len(scored) > 1:  # each target by itself: they have units of their own
         each = {name.removeprefix(", "): values for name, values in scored.items()}

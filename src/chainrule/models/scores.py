@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,13 @@ MEANINGS: Mapping[str, tuple[str, bool]] = {
 }
 
 
-def scores(distribution: Distribution, y: np.ndarray, task: str, weights: np.ndarray | None = None) -> dict[str, float]:
+def scores(
+    distribution: Distribution,
+    y: np.ndarray,
+    task: str,
+    weights: np.ndarray | None = None,
+    intervals: Callable[[float], np.ndarray] | None = None,
+) -> dict[str, float]:
     """Scores of predictions.
 
     Parameters
@@ -32,6 +38,8 @@ def scores(distribution: Distribution, y: np.ndarray, task: str, weights: np.nda
         Class codes, or numbers in their own units.
     task : {"binary", "classes", "numeric"}
     weights : array of shape (n_rows,), optional
+    intervals : callable, optional
+        From a coverage to intervals, where they are not the distribution's own: those of a conformal calibration.
 
     Returns
     -------
@@ -58,7 +66,7 @@ def scores(distribution: Distribution, y: np.ndarray, task: str, weights: np.nda
     error = np.asarray(distribution.mean()) - target
     center = np.array([power_mean(column) for column in y.T])
     rmse, deviation = power_mean(error, 2), power_mean(y - center, 2)
-    interval = np.asarray(distribution.interval(0.9))
+    interval = np.asarray((intervals or distribution.interval)(0.9))
     inside = (interval[..., 0] <= target) & (target <= interval[..., 1])
     return {
         "R²": 1.0 - float(square(rmse / deviation)) if deviation > 0 else float("nan"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -326,7 +326,9 @@ def fit_table(
     if table.baselines:
         predicted |= dict(baselines(network, inputs, target, known, options, judged))
     scored = {
-        label: values for name, d in predicted.items() for label, values in scored_each(name, d, target, y, w).items()
+        label: values
+        for name, d in predicted.items()
+        for label, values in scored_each(name, d, target, y, w, model if name == "network" else None).items()
     }
     warning = _warning(scored, target) or model.facts["spikes"]
     return TableFit(
@@ -349,13 +351,23 @@ def fit_table(
 
 
 def scored_each(
-    name: str, distribution: Distribution, target: TargetEncoder, y: np.ndarray, w: np.ndarray
+    name: str,
+    distribution: Distribution,
+    target: TargetEncoder,
+    y: np.ndarray,
+    w: np.ndarray,
+    model: Model | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Scores under a model's name; of several targets each by itself."""
+    """Scores under a model's name; of several targets each by itself. Intervals are those that the model predicts."""
+    own = distribution.interval if model is None else partial(model.interval, distribution)
     if len(target.names) == 1:
-        return {name: scores(distribution, y, target.task, w)}
+        return {name: scores(distribution, y, target.task, w, own)}
+
+    def of_target(k: int, coverage: float) -> np.ndarray:
+        return own(coverage)[:, k]
+
     return {
-        f"{name}, {each}": scores(distribution.target(k), y[:, k : k + 1], target.task, w)
+        f"{name}, {each}": scores(distribution.target(k), y[:, k : k + 1], target.task, w, partial(of_target, k))
         for k, each in enumerate(target.names)
     }
 

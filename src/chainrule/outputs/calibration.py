@@ -6,7 +6,7 @@ not trained on: `fit_spread` with `with_spread` (variance or temperature scaling
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,6 +181,7 @@ def interval_coverage(
     weights: np.ndarray | None = None,
     *,
     coverages: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99),
+    intervals: Callable[[float], np.ndarray] | None = None,
 ) -> Coverage:
     """How many targets the central intervals contain, and how wide these are.
 
@@ -190,12 +191,14 @@ def interval_coverage(
     y : array of the batch's shape
     weights : array of shape (n,), optional
     coverages : sequence of float
+    intervals : callable, optional
+        From a coverage to intervals, where they are not the distribution's own: those of a conformal calibration.
     """
     y, nominal = np.asarray(y, np.float64), np.asarray(coverages, np.float64)
     w = _value_weights(distribution.shape, weights)
     observed, width = np.zeros(len(nominal)), np.zeros(len(nominal))
     for k, coverage in enumerate(nominal):
-        interval = distribution.interval(float(coverage))
+        interval = (intervals or distribution.interval)(float(coverage))
         low, high = interval[..., 0], interval[..., 1]
         observed[k] = w @ np.ravel((low <= y) & (y <= high))
         width[k] = w @ np.ravel(high - low)

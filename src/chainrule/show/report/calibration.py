@@ -41,7 +41,7 @@ def _numbers(data: ReportData, view: View, page: Document) -> None:
     d, y, w = view.network, view.y, view.w
     bins = 10 if len(y) >= 50 else 5
     pit = pit_histogram(d, y, w, n_bins=bins)
-    coverage = interval_coverage(d, y, w, coverages=COVERAGES)
+    coverage = interval_coverage(d, y, w, coverages=COVERAGES, intervals=view.intervals)
     page.note(coverage_words(view), warning="too" in coverage_words(view))
     mean = d.mean()
     some = slice(None) if len(y) <= MOST_POINTS else np.random.default_rng(0).permutation(len(y))[:MOST_POINTS]
@@ -76,7 +76,7 @@ def _numbers(data: ReportData, view: View, page: Document) -> None:
 
 def coverage_words(view: View) -> str:
     """Whether the intervals are right, in a sentence."""
-    found = interval_coverage(view.network, view.y, view.w, coverages=(0.9,))
+    found = interval_coverage(view.network, view.y, view.w, coverages=(0.9,), intervals=view.intervals)
     inside, error = float(found.observed[0]), float(found.error[0])
     head = f"`{view.name}`: {percent(inside)} of the rows lie inside their 90 % interval"
     if abs(inside - 0.9) > CLEAR * error and abs(inside - 0.9) <= SLIGHT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -70,6 +70,8 @@ class View:
     y, w : arrays of shape (n_rows,)
     predicted : dict
         Distributions of shape (n_rows,) by model name, the network's first.
+    intervals : callable, optional
+        From a coverage to the network's intervals, where a conformal calibration changes them.
     """
 
     name: str
@@ -78,6 +80,7 @@ class View:
     y: np.ndarray
     w: np.ndarray
     predicted: Mapping[str, Distribution]
+    intervals: Callable[[float], np.ndarray] | None = None
 
     @property
     def network(self) -> Distribution:
@@ -87,7 +90,10 @@ class View:
     @cached_property
     def measures(self) -> dict[str, dict[str, Measure]]:
         """Scores by model and name."""
-        return {name: measures(d, self.y, self.task, self.w) for name, d in self.predicted.items()}
+        return {
+            name: measures(d, self.y, self.task, self.w, self.intervals if name == NETWORK else None)
+            for name, d in self.predicted.items()
+        }
 
     @property
     def loss(self) -> str:
@@ -169,8 +175,20 @@ class ReportData:
         for k, name in enumerate(target.names):
             classes = tuple(str(c) for c in target.classes[k])
             predicted = {model: _one(d, k, self.task) for model, d in self.predicted.items()}
-            made.append(View(name, self.task, classes, judged.y[:, k], judged.w, predicted))
+            made.append(View(name, self.task, classes, judged.y[:, k], judged.w, predicted, self._intervals(k)))
         return made
+
+    def _intervals(self, k: int) -> Callable[[float], np.ndarray] | None:
+        """What the model's intervals of a target are, where they are not those of its distribution."""
+        if self.task != "numeric" or self.model.calibration is None:
+            return None
+        predicted = self.predicted[NETWORK]
+
+        def intervals(coverage: float) -> np.ndarray:
+            found = self.model.interval(predicted, coverage)
+            return found if found.ndim == 2 else found[:, k]
+
+        return intervals
 
     @cached_property
     def row_losses(self) -> np.ndarray:

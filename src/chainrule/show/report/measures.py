@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,13 @@ def largest(values: np.ndarray) -> float:
     return float(np.max(there, initial=0.0)) or 1.0
 
 
-def measures(distribution: Distribution, y: np.ndarray, task: str, w: np.ndarray) -> dict[str, Measure]:
+def measures(
+    distribution: Distribution,
+    y: np.ndarray,
+    task: str,
+    w: np.ndarray,
+    intervals: Callable[[float], np.ndarray] | None = None,
+) -> dict[str, Measure]:
     """Scores of one target's predictions.
 
     Standard errors of RMSE and R² are those of the mean squared error by the delta method, the target's variance taken
@@ -60,6 +67,8 @@ def measures(distribution: Distribution, y: np.ndarray, task: str, w: np.ndarray
         Of shape (n_rows,).
     y, w : arrays of shape (n_rows,)
     task : {"binary", "classes", "numeric"}
+    intervals : callable, optional
+        From a coverage to intervals, where they are not the distribution's own.
     """
 
     def mean(values: np.ndarray) -> Measure:
@@ -78,7 +87,7 @@ def measures(distribution: Distribution, y: np.ndarray, task: str, w: np.ndarray
     root = float(np.sqrt(squared.value))
     ratio = (1.0 - squared.value / variance, squared.error / variance) if variance > 0.0 else (np.nan, np.nan)
     width = squared.error / (2.0 * root) if root > 0.0 else 0.0
-    interval = distribution.interval(0.9)
+    interval = (intervals or distribution.interval)(0.9)
     return {
         "R²": Measure(float(ratio[0]), float(ratio[1]), squared.rows),
         "RMSE": Measure(unit * root, unit * width, squared.rows),
