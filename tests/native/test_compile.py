@@ -237,3 +237,12 @@ def test_a_product_with_one_column_is_dot_products():
     agree(graph, [a, b])
     assert not any(isinstance(s, ProductStep) for s in compile_graph(graph).program.steps)
     agree(trace(lambda a, b: a.T @ b, a.T.copy(), b), [a.T.copy(), b])
+
+
+def test_a_product_with_one_column_of_whatever_strides():
+    rng = np.random.default_rng(0)
+    a, theta = rng.normal(size=(32, 40)).astype(np.float32), rng.normal(size=200).astype(np.float32)
+    agree(trace(lambda a, t: a @ t[7:47].reshape(40, 1), a, theta), [a, theta])
+    agree(trace(lambda a, t: a @ t.reshape(40, 5)[:, 2:3], a, theta), [a, theta])
+    agree(trace(lambda a, t: a @ t[7:47].reshape(1, 40).T, a, theta), [a, theta])
+    agree(trace(lambda a, t: (a @ t[:80].reshape(40, 2)) @ t[80:82].reshape(2, 1), a, theta), [a, theta])

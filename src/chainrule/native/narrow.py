@@ -39,7 +39,7 @@ class NarrowProducts:
         a_transposed = _stored_transposed(step.a, (m, k))
         if n == 1:
             dots = not a_transposed and k >= _LONG and m >= _TALL and step.b.strides[0] == 1
-            return [self._dots(step, step.b)] if dots else [step]
+            return [self._dots(step, replace(step.b, strides=step.b.strides[::-1]))] if dots else [step]
         b_transposed = _stored_transposed(step.b, (k, n))
         if b_transposed:
             known = self.flipped.get((replace(step.b, strides=step.b.strides[::-1]), (n, k)))
