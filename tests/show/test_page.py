@@ -18,7 +18,7 @@ from chainrule.show.groups import groups_of
 from chainrule.show.layout import compose, levels
 from chainrule.show.page import MAX_BYTES, _sizes, bundle
 from chainrule.show.story import Story
-from chainrule.show.text import is_literal
+from chainrule.show.text import is_literal, names
 
 
 def cost(w: Any, x: Any) -> Any:
@@ -233,7 +233,11 @@ def test_groups_fold_and_open_as_python_lays_them_out(tab: Any) -> None:
         )
         plan = shown.page.evaluate("chainrule.stage.plan")
         direction = shown.page.evaluate("chainrule.state.story.levels[''].direction")
-        expected = compose(graph, levels(graph, sizes=_sizes(graph, groups), direction=direction), opened)
+        expected = compose(
+            graph,
+            levels(graph, sizes=_sizes(graph, names(graph, drawing.story.cost), groups), direction=direction),
+            opened,
+        )
         assert plan["width"] == pytest.approx(expected.width, abs=0.5)
         assert plan["height"] == pytest.approx(expected.height, abs=0.5)
         boxes = {b["key"]: [b["x"], b["y"], b["width"], b["height"]] for b in plan["boxes"]}

@@ -82,8 +82,11 @@ def test_duplicates_are_counted():
     a, b, noise = honest()
     half = np.arange(N) % (N // 2)
     (one,) = found(a=a[half], b=b[half], y=noise[half])
-    assert (one.title, one.serious) == ("Duplicate rows", False)
+    assert (one.title, one.serious) == ("Duplicate rows", True)
     assert f"{N // 2} rows of {N} (50.0 %)" in one.text.replace("\xa0", " ")
+    few = np.random.default_rng(0).integers(0, 3, (3, N))
+    (one,) = [f for f in found(a=few[0], b=few[1], y=few[2]) if f.title == "Duplicate rows"]
+    assert not one.serious
 
 
 def test_rows_judged_that_were_learned_from():

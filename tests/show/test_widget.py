@@ -117,7 +117,7 @@ def test_both_move_one_page(browser: Any) -> None:
     frame.click("#take-step")
     until(page, "model.saved > 1")
     inputs = page.evaluate("Array.from(new Uint8Array(model.kept.inputs.buffer))")
-    widget.inputs = bytes(inputs)
+    widget.set_state({"inputs": memoryview(bytes(inputs))})  # as it comes from the browser
     expected = ARGS[0]["w"] - 0.05 * cr.grad(cost)(*ARGS)["w"]
     np.testing.assert_allclose(widget.arguments[0]["w"], expected, rtol=1e-12)
     # Python sets a point, the page shows it, and does not say it back

@@ -43,6 +43,8 @@ def demo(
     check_writable(path)
     page = Document(chosen.title, f"`chainrule demo {name} --seed {seed}`")
     print(chosen.title)
-    chosen.run(Narration(page, print, seed, path.with_name(f"{path.stem}-graph.html")))
+    narration = Narration(page, print, seed, path.with_name(f"{path.stem}-graph.html"))
+    chosen.run(narration)
     page.write(path)
-    print(f"\nfigures: {path}")
+    graph = f"\ngraph:   {narration.graph_page}, to step through" if narration.graph_page else ""
+    print(f"\nfigures: {path}{graph}")

@@ -230,7 +230,7 @@ def _base64(letter: str, x: np.ndarray, dtype: str) -> str:
 
 def _data(story: Story, show: Show) -> dict[str, Any]:
     graph = story.graph
-    called = names(graph)
+    called = names(graph, story.cost)
     templates: dict[str, int] = {"": 0}
 
     def template(text: str) -> int:
@@ -264,7 +264,7 @@ def _data(story: Story, show: Show) -> dict[str, Any]:
     ]
     groups = groups_of(graph)
     inputs = set(graph.inputs)
-    placed, opened = _place(graph, groups, show.folded)
+    placed, opened = _place(graph, called, groups, show.folded)
     return {
         "title": show.title,
         "subtitle": show.subtitle,
@@ -301,9 +301,8 @@ def _program(program: Graph) -> dict[str, Any]:
 # -- places
 
 
-def _sizes(graph: Graph, groups: Sequence[Group]) -> dict[Key, tuple[float, float]]:
+def _sizes(graph: Graph, called: Sequence[str], groups: Sequence[Group]) -> dict[Key, tuple[float, float]]:
     """Room for a formula, and below it value and gradient: numbers, or two small heat maps."""
-    called = names(graph)
     sizes: dict[Key, tuple[float, float]] = {}
     for position, node in enumerate(graph.nodes):
         written = formula_text(graph, position, called)
@@ -318,9 +317,11 @@ def _sizes(graph: Graph, groups: Sequence[Group]) -> dict[Key, tuple[float, floa
     return sizes
 
 
-def _place(graph: Graph, groups: Sequence[Group], folded: Sequence[str]) -> tuple[dict[str, Level], list[str]]:
+def _place(
+    graph: Graph, called: Sequence[str], groups: Sequence[Group], folded: Sequence[str]
+) -> tuple[dict[str, Level], list[str]]:
     """Levels in the direction that fills a screen better, and the groups that are open at first."""
-    sizes = _sizes(graph, groups)
+    sizes = _sizes(graph, called, groups)
     opened = _opened(graph, groups, folded)
     choices: list[tuple[float, dict[str, Level]]] = []
     directions: tuple[Direction, ...] = ("down", "right")

@@ -87,14 +87,15 @@ def svg(
     shown = [None] * n if values is None else list(values)
     slopes = [None] * n if gradients is None or step == "forward" else list(gradients)
     groups = groups_of(graph)
-    called = names(graph)
+    called = names(graph, graph.outputs[0] if gradients is not None and len(graph.outputs) == 1 else None)
     cards: dict[Key, Card] = {k: node_card(graph, k, called, shown[k], slopes[k]) for k in range(n)}
     for outer in groups:
         cards |= {group.path: group_card(graph, group, called, shown, slopes) for group in outer.walk()}
     known = levels(graph, sizes={key: (c.width, c.height) for key, c in cards.items()}, direction=direction)
     chosen = (known.keys() - {""} if n <= _SMALL else ()) if opened is None else opened
     placed = compose(graph, known, chosen)
-    return _document(graph, placed, cards, shown, slopes, direction, title or graph.name)
+    result = called[graph.outputs[0]] if len(graph.outputs) == 1 else "the cost"
+    return _document(graph, placed, cards, shown, slopes, direction, title or graph.name, result)
 
 
 def local_derivative(graph: Graph, position: int, source: int, values: Sequence[Any]) -> float | None:
@@ -123,6 +124,7 @@ def _document(
     gradients: Sequence[Any],
     direction: Direction,
     title: str,
+    result: str,
 ) -> str:
     local: dict[Edge, float] = {}
     for edge in placed.edges:
@@ -130,7 +132,6 @@ def _document(
             found = local_derivative(graph, edge.target, edge.values[0], values)
             if found is not None and gradients[edge.values[0]] is not None:
                 local[edge] = found
-    result = names(graph)[graph.outputs[0]] if len(graph.outputs) == 1 else "the cost"
     entries = [(VALUE, "value")] if any(v is not None for v in values) else []
     entries += [(GRADIENT, f"gradient: ∂ {result} / ∂ node")] if any(g is not None for g in gradients) else []
     entries += [(LOCAL, "on an arrow: local derivative")] if local else []

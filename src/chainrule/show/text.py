@@ -40,9 +40,18 @@ def is_literal(node: Node) -> bool:
     return node.primitive.name == "constant" and node.type.size == 1 and not node.name
 
 
-def names(graph: Graph) -> tuple[str, ...]:
-    """Names as a picture shows them: ``parameters['layer1.weight']`` is ``layer1.weight``, if that is unique."""
+def names(graph: Graph, cost: int | None = None) -> tuple[str, ...]:
+    """Names as a picture shows them: ``parameters['layer1.weight']`` is ``layer1.weight``, if that is unique.
+
+    Parameters
+    ----------
+    graph : Graph
+    cost : int, optional
+        A node that is called z if it has no name of its own and no other one is.
+    """
     short = [re.sub(r"^.*\['(.+)'\]$", r"\1", name) for name in graph.node_names]
+    if cost is not None and not graph.nodes[cost].name and "z" not in short:
+        short[cost] = "z"
     count = Counter(short)
     return tuple([s if count[s] == 1 else name for s, name in zip(short, graph.node_names, strict=True)])
 

@@ -52,7 +52,7 @@ class GraphWidget(anywidget.AnyWidget):
     height = traitlets.Int(720).tag(sync=True)
     sizes: Any = traitlets.List(read_only=True).tag(sync=True)
     step = traitlets.Int(0, min=0).tag(sync=True)
-    inputs = traitlets.Bytes().tag(sync=True)
+    inputs = traitlets.Bytes().tag(sync=True, from_json=lambda value, _: bytes(value))  # a view, as it comes
     moved = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, story: Story, page: str, height: int = 720) -> None:

@@ -12,11 +12,9 @@ const FEW = 24; // so many numbers are shown at once
 
 const single = (x) => x.data.length === 1;
 
-/** What the cost is called in ∂z/∂x: z, unless something else is. */
-export function costName(state) {
-  const { nodes, cost } = state.story;
-  if (cost === null) return "z";
-  return nodes.some((node, k) => node.name === "z" && k !== cost) ? nodes[cost].name : "z";
+/** What the cost is called in ∂z/∂x. */
+function costName({ story: { nodes, cost } }) {
+  return cost === null ? "z" : nodes[cost].name;
 }
 
 /** The gradient of a node as a sum over its arrows: names, numbers, and words for the ear. */

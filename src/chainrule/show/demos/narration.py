@@ -29,6 +29,11 @@ class Narration:
         Of everything random in the demo.
     graph_path : path, optional
         Where a demo's graph page goes; without, there is none.
+
+    Attributes
+    ----------
+    graph_page : path or None
+        Where it went.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Narration:
     ) -> None:
         self.page, self.seed = page, seed
         self._write, self._graph_path = write, graph_path
+        self.graph_page: Path | None = None
 
     @property
     def rng(self) -> np.random.Generator:
@@ -86,7 +92,7 @@ class Narration:
             return
         draw(f, *args, argnums=argnums, path=self._graph_path)
         self.page.link("Step through this graph, forward and backward", self._graph_path.name)
-        self._write(f"graph, step by step: {self._graph_path}")
+        self.graph_page = self._graph_path
 
     def figure(self, figure: Figure, caption: str) -> None:
         """A figure: on the page only."""
