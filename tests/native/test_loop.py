@@ -1,5 +1,6 @@
 """The native epoch against the NumPy epoch."""
 
+import platform
 import threading
 
 import numpy as np
@@ -10,6 +11,7 @@ from chainrule.errors import GraphError
 from chainrule.graph.trace import trace
 from chainrule.learn.loop import NumpyEpoch
 from chainrule.native.loop import compile_loop
+from chainrule.native.steps import LibraryStep
 
 
 def network_step(batch, dtype, n_inputs=5, hidden=9):
@@ -188,3 +190,21 @@ def test_several_epochs_in_one_call_have_the_bits_of_one_after_the_other(n, batc
     with pytest.raises(GraphError, match="outside"):
         list(native.several(carry, hyper, rows, [orders[0], orders[1] + 1]))
     assert list(native.several(carry, hyper, rows, [])) == []
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the mode is x86's")
+def test_numbers_below_the_normal_ones_are_zero_within_an_epoch_and_nowhere_else():
+    tiny = np.full(3, np.finfo(np.float32).tiny)
+
+    def step(theta, decay, x):
+        return theta * decay, np.sum(np.sort(x, axis=1))  # the sort is NumPy's, in between
+
+    graph = trace(step, tiny, np.float32(0.5), np.zeros((1, 2), np.float32))
+    native = compile_loop(graph, 1, 1, 1)
+    assert any(isinstance(s, LibraryStep) for s in native.program.steps)
+    rows = [np.ones((2, 2), np.float32)]
+    (theta,), _ = native([tiny], [np.float32(0.5)], rows, np.arange(2))
+    np.testing.assert_array_equal(theta, 0.0)
+    assert (tiny * np.float32(0.5) > 0).all()
+    (theta,), _ = native([tiny], [np.float32(0.5)], rows, np.arange(0))
+    np.testing.assert_array_equal(theta, tiny)

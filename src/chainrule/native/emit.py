@@ -35,6 +35,7 @@ from chainrule.native.products import Product, ProductPlan, define_product, plan
 from chainrule.native.scalar_ops import declared, llvm_type
 from chainrule.native.schedule import lanes_of, schedule
 from chainrule.native.steps import LibraryStep, ProductStep, Program, matrix_form
+from chainrule.native.subnormals import Rounding, flush_subnormals
 from chainrule.native.target import Target
 from chainrule.native.team import ALONE, Share, TeamPlan, cut_nest
 
@@ -171,13 +172,16 @@ def emit_epoch(
     emitter.member, emitter.members, emitter.barrier = member, members, barrier
     order = next(b for b, buffer in enumerate(program.buffers) if buffer.role == "order")
     rows = emitter.addresses[order]
+    emitter.rounding = flush_subnormals(builder, target)
     with code.loop(builder, 0, batches, 1, "batch") as batch:
         emitter.addresses[order] = code.address(builder, rows, code.multiply(builder, batch, batch_size), code.INDEX)
         emitter.steps()
         emitter.wait()
         failed = builder.icmp_signed("!=", builder.load(status, typ=_I32), _I32(0))
         with builder.if_then(failed, likely=False):
+            emitter.rounding.restore(builder)
             builder.ret(builder.load(status, typ=_I32))
+    emitter.rounding.restore(builder)
     builder.ret(_I32(0))
     return emitter.module
 
@@ -204,6 +208,7 @@ class _Emitter:
         self.member: ir.Value = code.index(0)
         self.members: ir.Value = code.index(1)
         self.barrier: ir.Value | None = None
+        self.rounding = Rounding()
 
     def begin(self, builder: ir.IRBuilder, table: ir.Value, arena: ir.Value, status: ir.Value) -> None:
         """Find all buffers."""
@@ -366,4 +371,6 @@ class _Emitter:
         fine = builder.icmp_signed("==", builder.load(self.status, typ=_I32), _I32(0))
         with builder.if_then(fine):
             function = declared(builder, LIBRARY, _I32, _I32, code.POINTER, code.POINTER)
+            self.rounding.restore(builder)
             builder.store(builder.call(function, [_I32(k), self.table, self.arena]), self.status)
+            self.rounding.set(builder)
