@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,9 +145,19 @@ def test_the_product_is_spelled_out(tab: Any) -> None:
     shown = tab(draw(lambda w, x: (w * x - 1.0) ** 2, 2.0, 3.0).html, "#step=7")
     words = re.sub(r"\s", "", shown.page.inner_text("#narration"))
     assert words.endswith("=10×1=10")
-    assert "derivative of z by v2 is 10 times 1, which is 10" in shown.page.text_content("#live")
+    assert "derivative of J by v2 is 10 times 1, which is 10" in shown.page.text_content("#live")
     shown = tab(draw(lambda x: x * x + 3.0 * x, 2.0).html, "#step=8")
     assert re.sub(r"\s", "", shown.page.inner_text("#narration")).endswith("=1×3+1×2+1×2=7")
+
+
+def test_names_are_written_as_on_paper(tab: Any) -> None:
+    shown = tab(draw(lambda theta, x_1: np.exp(theta * x_1), 0.5, 2.0).html)
+    boxes = [
+        re.sub(r"\s", "", unicodedata.normalize("NFKC", text))  # mathematical italics are letters
+        for text in shown.page.locator(".box .what").all_inner_texts()
+    ]
+    assert boxes == ["θ", "x1", "v2=θ·x1", "J=ev2"]
+    assert shown.page.get_attribute("[data-key='0']", "aria-label").startswith("theta,")
 
 
 def test_keyboard(tab: Any) -> None:

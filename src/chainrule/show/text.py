@@ -47,11 +47,11 @@ def names(graph: Graph, cost: int | None = None) -> tuple[str, ...]:
     ----------
     graph : Graph
     cost : int, optional
-        A node that is called z if it has no name of its own and no other one is.
+        A node that is called J if it has no name of its own and no other one is.
     """
     short = [re.sub(r"^.*\['(.+)'\]$", r"\1", name) for name in graph.node_names]
-    if cost is not None and not graph.nodes[cost].name and "z" not in short:
-        short[cost] = "z"
+    if cost is not None and not graph.nodes[cost].name and "J" not in short:
+        short[cost] = "J"
     count = Counter(short)
     return tuple([s if count[s] == 1 else name for s, name in zip(short, graph.node_names, strict=True)])
 

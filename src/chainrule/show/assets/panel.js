@@ -12,9 +12,9 @@ const FEW = 24; // so many numbers are shown at once
 
 const single = (x) => x.data.length === 1;
 
-/** What the cost is called in ∂z/∂x. */
+/** What the cost is called in ∂J/∂x. */
 function costName({ story: { nodes, cost } }) {
-  return cost === null ? "z" : nodes[cost].name;
+  return cost === null ? "J" : nodes[cost].name;
 }
 
 /** The gradient of a node as a sum over its arrows: names, numbers, and words for the ear. */
@@ -167,7 +167,7 @@ function arrowRow(state, arrow) {
   if (arrow.kind === "number") {
     const [a, b] = [state.gradient(arrow.target).data[0], state.numbers[arrow.local].data[0]];
     row.append(element("div", { class: "equation", html: math(
-      `${outer}<mo>·</mo>${own}<mo>=</mo>${numberMath(a)}<mo>×</mo>${numberMath(b, true)}<mo>=</mo>${numberMath(share.data[0])}`, true) }));
+      `${outer}<mo>·</mo>${own}<mo>=</mo>${numberMath(a, false, 5)}<mo>×</mo>${numberMath(b, true, 5)}<mo>=</mo>${numberMath(share.data[0], false, 5)}`, true) }));
     return row;
   }
   if (arrow.kind === "elementwise") {

@@ -189,7 +189,7 @@ export class Stage {
     else if (x.data.length === 1) {
       const words = what === "value" ? this.state.wordsFor(key, x.data[0]) : null;
       cell.textContent = words ?? number(x.data[0], 5);
-      cell.classList.toggle("long", cell.textContent.length > 7);
+      cell.classList.toggle("long", cell.textContent.length > 6);
       cell.title = `${what} ${x.data[0]}`;
     } else {
       const canvas = heatMap(x, `${what}, ${shapeText(x.shape)}`);

@@ -14,11 +14,16 @@ export function number(x, digits = 6) {
 const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 export const escape = (text) => String(text).replace(/[&<>"]/g, (c) => ESCAPES[c]);
 
-/** A name as MathML: v12 gets its index below. */
+const GREEK = {
+  alpha: "α", beta: "β", gamma: "γ", delta: "δ", epsilon: "ε", eta: "η", theta: "θ", kappa: "κ", lam: "λ", lamda: "λ", lambda: "λ",
+  mu: "μ", nu: "ν", xi: "ξ", pi: "π", rho: "ρ", sigma: "σ", tau: "τ", phi: "φ", chi: "χ", psi: "ψ", omega: "ω",
+};
+
+/** A name as MathML: v12 gets its index below, theta is θ. */
 export function nameMath(name) {
-  const parts = /^([^\W\d_]+)(\d+)$/u.exec(name);
-  if (parts) return `<msub><mi>${escape(parts[1])}</mi><mn>${parts[2]}</mn></msub>`;
-  return `<mi>${escape(name)}</mi>`;
+  const greek = (word) => escape(Object.hasOwn(GREEK, word) ? GREEK[word] : word);
+  const parts = /^([^\W\d_]+)_?(\d+)$/u.exec(name);
+  return parts ? `<msub><mi>${greek(parts[1])}</mi><mn>${parts[2]}</mn></msub>` : `<mi>${greek(name)}</mi>`;
 }
 
 /** A number as MathML, in brackets where its sign would be taken for an operation's. */
