@@ -8,12 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chainrule.bench import peers
+from chainrule.bench import install, peers
 from chainrule.bench.cases import CASES, Case, Problem
+from chainrule.bench.latency import Latency, LatencyReport
+from chainrule.bench.machine import Machine
 from chainrule.bench.ours import Ours
-from chainrule.bench.race import race
+from chainrule.bench.race import WARM_UP, race
+from chainrule.bench.sections import verdict
 from chainrule.bench.training import TrainingReport
-from chainrule.bench.variants import same_bits
+from chainrule.bench.variants import VariantResult, same_bits
 from chainrule.cli import run
 
 SHORT = Case("short", (6, 16, 3), 8, 5)
@@ -106,3 +109,39 @@ def test_a_ratio_below_the_aim_is_marked():
 
     assert report(9.0).sections()[0].rows[1][-1] == "9×!"
     assert report(11.0).sections()[0].rows[1][-1] == "11× "
+
+
+def test_short_epochs_get_more_tries_after_the_losses_were_compared():
+    problem = Problem(SHORT)
+    one, other = Ours(problem), Ours(problem)
+    first, second = race(problem, [one, other], 4)
+    assert first.loss == second.loss  # after as many epochs each
+    assert len(first.seconds) > 4
+    assert first.microseconds == min(first.seconds) / SHORT.n_steps * 1e6
+    assert one.training.epoch == WARM_UP + len(first.seconds)
+
+
+def test_the_verdict_names_what_was_missed():
+    assert verdict({"a": True, "b (≤ 2)": False, "c": True}) == "aims held: 2 of 3; missed: b (≤ 2)"
+    assert verdict({"a": True}) == "aims held: 1 of 1"
+    held = [Latency("quick", 1.0, "s", 2.0), Latency("slow", 3.0, "s", 2.0), Latency("no aim", 9.0, "s")]
+    assert LatencyReport(Machine("", "", 1, 128, {}), held).sections()[-1].note == (
+        "aims held: 1 of 2; missed: slow 3 s (≤ 2)"
+    )
+
+
+def test_a_variant_may_cost_what_its_multiply_adds_ask_for():
+    assert VariantResult("small", "twice the work", 1.0, 2.9, 2.0).held
+    assert not VariantResult("small", "twice the work", 1.0, 3.1, 2.0).held
+    assert not VariantResult("small", "half the work", 1.0, 1.6, 0.5).held
+
+
+def test_what_an_installation_brings():
+    found, missing = install.installed_with(install.requirements())
+    assert {"numpy", "scipy", "llvmlite", "scikit-learn", "polars"} <= set(found)
+    assert not missing
+    assert "matplotlib" not in found
+    assert "matplotlib" in install.installed_with(install.requirements("show"))[0]
+    assert not install.applies("colorama; sys_platform == 'no such system'")
+    size = install.compressed_bytes(found["threadpoolctl"])
+    assert 5_000 < size < sum(f.size or 0 for f in found["threadpoolctl"].files)

@@ -31,7 +31,8 @@ Training(Network([64, 64], Categorical(2)), Rows.of(x, y), Options(batch_size=32
 print(perf_counter() - start)
 """
 
-#: bytes beyond the data, and beyond four times the parameters, at the highest; what was imported does not count
+#: bytes beyond the data, and beyond four times the parameters, at the highest; what was imported does not count. With
+#: "code" as second argument: bytes of programs and libraries that were mapped from their files meanwhile
 MEMORY = """
 import sys
 import numpy as np
@@ -42,7 +43,7 @@ def memory(what):
     for line in open("/proc/self/status"):
         if line.startswith(what):
             return 1024 * int(line.split()[1])
-before = memory("VmRSS:")
+before, code = memory("VmRSS:"), memory("RssFile:")
 rng = np.random.default_rng(0)
 x = rng.standard_normal((int(sys.argv[1]), 54), np.float32)
 y = (x[:, :1] > 0).astype(np.float32)
@@ -51,7 +52,10 @@ training = Training(Network([256, 256], Categorical(2)), rows, Options(batch_siz
 for _ in range(2):
     training.run_epoch()
 data = x.nbytes + y.nbytes + rows.w.nbytes
-print(memory("VmHWM:") - before - data - 4 * training.theta.nbytes)
+if sys.argv[2:] == ["code"]:
+    print(memory("RssFile:") - code)
+else:
+    print(memory("VmHWM:") - before - data - 4 * training.theta.nbytes)
 """
 
 

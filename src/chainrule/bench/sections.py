@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -23,3 +24,10 @@ class Section:
 def mark(reached: bool) -> str:
     """What stands behind a number that was to reach something."""
     return " " if reached else "!"
+
+
+def verdict(aims: Mapping[str, bool]) -> str:
+    """How many aims were reached, and which were not."""
+    missed = [name for name, reached in aims.items() if not reached]
+    text = f"aims held: {len(aims) - len(missed)} of {len(aims)}"
+    return f"{text}; missed: {', '.join(missed)}" if missed else text

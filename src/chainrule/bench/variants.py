@@ -67,6 +67,11 @@ class VariantResult:
     ratio: float
     products: float
 
+    @property
+    def held(self) -> bool:
+        """Whether it costs little more than its multiply-adds ask for."""
+        return self.ratio <= VARIANT_BAR * max(1.0, self.products)
+
 
 def run_variants(case: Case, repetitions: int) -> list[VariantResult]:
     """Time the variants of a case; the first is the built-in net itself."""
