@@ -276,12 +276,11 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages:
     from chainrule.learn.training import diagnose
 
     first = fitted.trainings[0]
-    noun = "row" if fitted.repeated == 1 else "rows"
     counts = ", ".join(f"{n} {what}" for what, n in fitted.n_rows.items() if n)
     several = f" ({len(fitted.trainings)} networks)" if len(fitted.trainings) > 1 else ""
     kept = f", epoch {first.best_epoch} kept" if first.validation is not None else ""
     return [
-        f"rows: {counts}" + (f"; {fitted.repeated} repeated {noun} put together" if fitted.repeated else ""),
+        f"rows: {counts}" + ("; so many are equal that each of them counts for several" if fitted.thinned else ""),
         *search_lines(fitted),
         f"network: {first.layout.size} parameters{several}, {first.epoch} epochs{kept}; stopped because {first.reason}",
         f"diagnosis: {diagnose(first.curves, first.best_epoch)}",

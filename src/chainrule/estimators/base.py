@@ -23,8 +23,8 @@ from chainrule.models.calibrate import calibrated
 from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_network, hold_out, resolve, seed_of
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
-from chainrule.models.rows import merge_equal_rows
-from chainrule.models.table import equal_table_rows, is_table, output_of_name, table_inputs
+from chainrule.models.rows import are_whole, columns_of, counted_rows, equal_rows
+from chainrule.models.table import is_table, output_of_name, table_columns, table_inputs
 from chainrule.networks import Layer, Network, PiecewiseLinear, hidden_layers
 from chainrule.outputs import Distribution, Output
 from chainrule.tables import TargetEncoder
@@ -75,7 +75,7 @@ class FeedForwardEstimator(BaseEstimator):
             Numbers; NaN is missing. A data frame may also hold text, categories and booleans.
         y : array of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array of shape (n_samples,), optional
-            Weight zero is the same as leaving the row out.
+            Whole weights count rows: two is a row twice, zero is no row, to the last bit. Others are a row's importance.
         X_val, y_val : optional
             Rows that decide when to stop, instead of a fraction of the training rows.
 
@@ -233,6 +233,8 @@ class FeedForwardEstimator(BaseEstimator):
             return bool(np.isfinite(numbers @ numbers))
 
     _scaling: Scaling = "robust"
+    #: whether rows may be held out or come in batches, for which equal ones are counted one by one
+    _holds_out = True
 
     def _fit_inputs(self, table: Any, weights: np.ndarray) -> Inputs:
         if is_table(table):
@@ -245,12 +247,19 @@ class FeedForwardEstimator(BaseEstimator):
             return Rows.of(inputs.encode_rows(table, dtype=dtype), target.standardise(codes), weights, dtype)
 
     def _weighted(self, table: Any, codes: np.ndarray, sample_weight: Any) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Rows with their weights, equal rows put together."""
+        """Rows as they count, with their weights: a row of weight two is a row twice."""
         weights = self._weights(table, codes, sample_weight)
-        if is_table(table):
-            chosen, weights = equal_table_rows(table, codes, weights)
-            return _take(table, chosen), codes[chosen], weights
-        return merge_equal_rows(table, codes, weights)
+        given = np.ones(1) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        counts = weights if are_whole(weights) else np.broadcast_to(given, len(codes))  # those of classes need not be
+        there = np.flatnonzero(weights)
+        if len(there) < len(weights):
+            table, codes, weights, counts = _take(table, there), codes[there], weights[there], counts[there]
+        columns = table_columns(table, codes) if is_table(table) else columns_of(table, codes)
+        if self._holds_out:
+            chosen, weights, *_ = counted_rows(columns, weights, counts)
+        else:
+            chosen, weights = equal_rows(columns, weights)
+        return _take(table, chosen), codes[chosen], weights
 
     def _weights(self, table: Any, codes: np.ndarray, sample_weight: Any) -> np.ndarray:
         n = len(codes)

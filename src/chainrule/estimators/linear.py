@@ -77,6 +77,7 @@ class _Linear(FeedForwardEstimator):
         return self._setting("optimizer")
 
     _scaling: Scaling = "standard"
+    _holds_out = False
 
     def _fit_inputs(self, table: Any, weights: np.ndarray) -> Inputs:
         inputs = super()._fit_inputs(table, weights)

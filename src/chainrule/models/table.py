@@ -20,7 +20,7 @@ from chainrule.models.calibrate import calibrated
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
-from chainrule.models.rows import equal_places
+from chainrule.models.rows import Columns, counted_rows
 from chainrule.models.scores import scores
 from chainrule.models.search import Search, search_options
 from chainrule.networks import Network, hidden_layers
@@ -56,16 +56,14 @@ def is_table(X: Any) -> bool:
     return any(not dtype.is_numeric() for dtype in frame.schema.values())
 
 
-def equal_table_rows(
-    X: Any, y: np.ndarray, weights: np.ndarray, schema: Schema | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """`equal_rows` of a data frame: which rows stand for all that equal them, and the sums of their weights."""
-    frame, there = frame_from_any(X), np.flatnonzero(weights > 0)
-    if len(there) < len(weights):  # rows of weight zero have no say, not even in what categories there are
-        frame, y, weights = frame[there], y[there], weights[there]
+def table_columns(X: Any, y: np.ndarray, schema: Schema | None = None) -> Columns:
+    """The columns of a data frame and its target as numbers, for `counted_rows`.
+
+    Rows without a say must have gone before: they would have one in what categories there are.
+    """
+    frame = frame_from_any(X)
     what = schema or infer_schema(frame)
-    chosen, sums = equal_places(lambda: chain(raw_columns(what, frame), y.T), weights)
-    return there[chosen], sums
+    return lambda: chain(raw_columns(what, frame), y.T)
 
 
 def table_inputs(X: Any, weights: np.ndarray, scaling: Scaling = "robust") -> Inputs:
@@ -174,14 +172,16 @@ class TableFit:
     table : polars.DataFrame
         The rows that have a target.
     numbers : integer array of shape (n_rows,)
-        Where they stand among the table's rows that have a target, from 0; of equal rows one.
+        Where they stand among the table's rows that have a target, from 0; a row of weight two is there twice.
     weights : array of shape (n_rows,)
     known, judged : integer arrays
         Rows of the frame that were learned from (those that decide when to stop among them), and that were scored.
     predicted : dict
         Distributions of the judged rows by model name.
-    repeated : int
-        Rows that equal another one and were put together with it.
+    n_given, repeated : int
+        Rows that have a target and a weight, and how many of them equal another one.
+    thinned : bool
+        Whether there are so many of them that each counts for several.
     search : Search, optional
         What was compared before.
     """
@@ -199,12 +199,14 @@ class TableFit:
     known: np.ndarray
     judged: np.ndarray
     predicted: Mapping[str, Distribution]
+    n_given: int = 0
     repeated: int = 0
+    thinned: bool = False
     search: Search | None = None
 
     @cached_property
     def frame(self) -> pl.DataFrame:
-        """The distinct rows that have a target."""
+        """The rows that have a target and a weight, as `numbers` has them."""
         return self.table[self.numbers]
 
 
@@ -274,9 +276,10 @@ def fit_table(
     output = choose_output(schema, table.output)
     everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
     output.check_target(everything)
-    # equal rows are put together before anything is split, so that they stay on one side of every split
-    given = int(np.count_nonzero(weights))
-    chosen, weights = equal_table_rows(frame, everything, weights, schema)
+    there = np.flatnonzero(weights)
+    columns = table_columns(frame[there] if len(there) < len(frame) else frame, everything[there], schema)
+    counted = counted_rows(columns, weights[there])
+    chosen, weights = there[counted.places], counted.weights
     everything = everything[chosen]
     present = np.arange(len(chosen))
     strata = everything[:, 0] if schema.task != "numeric" and len(schema.targets) == 1 else None
@@ -345,7 +348,9 @@ def fit_table(
         known=rest,
         judged=part,
         predicted=predicted,
-        repeated=given - len(chosen),
+        n_given=len(there),
+        repeated=len(there) - counted.n_different,
+        thinned=counted.thinned,
         search=found,
     )
 

@@ -124,8 +124,8 @@ class ReportData:
         What was inferred from a table; there is none for a matrix of numbers.
     n_rows : dict
         Numbers of rows used for training, validation and test.
-    repeated : int
-        Rows that equal another one, target included.
+    repeated, n_given : int
+        Rows that equal another one, target included, of so many.
     warning : str
         What the fit said against the network.
     source : str
@@ -150,6 +150,7 @@ class ReportData:
     schema: Schema | None = None
     n_rows: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
+    n_given: int = 0
     warning: str = ""
     source: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)

@@ -21,6 +21,8 @@ BINS, BIN_ROWS = 64, 5
 ENOUGH = 20
 #: shares: missing values, duplicates, the commonest and the rarest class
 MOSTLY_MISSING, MANY_TWINS, DOMINANT, RARE = 0.5, 0.01, 0.9, 0.02
+#: distinct values of a numeric column beyond which equal rows are hardly chance
+MANY_VALUES = 50
 #: robust standard deviations from the median that are extreme
 FAR = 10.0
 
@@ -186,14 +188,14 @@ def _identifiers(data: ReportData) -> list[Finding]:
 
 
 def _twins(data: ReportData) -> list[Finding]:
-    n = len(data.known) + len(data.judged) + (data.repeated if data.schema is not None else 0)
+    n = data.n_given
     if data.repeated <= MANY_TWINS * n:
         return []
     text = f"{counted(data.repeated, 'row')} of {n} ({percent(data.repeated / n)}) repeat another, target included. "
-    if data.schema is not None:  # fit_table put them together
-        text += "Equal rows count as one with the weight of all, so that none is learned from and judged by."
+    if not any(c.role == "input" and c.kind == "numeric" and c.distinct > MANY_VALUES for c in data.columns):
+        text += "Of columns of few values that is as it must be."
         return [Finding("Duplicate rows", text, serious=False)]
-    text += "Where a row is both learned from and judged by, its score is flattered."
+    text += "Where one is learned from and its twin judged by, the score is flattered; drop what was entered twice."
     return [Finding("Duplicate rows", text)]
 
 

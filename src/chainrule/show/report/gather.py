@@ -16,7 +16,7 @@ from chainrule.estimators.search import SearchCV
 from chainrule.models.fit import FitOptions
 from chainrule.models.inputs import plain
 from chainrule.models.model import Model
-from chainrule.models.rows import equal_rows
+from chainrule.models.rows import columns_of, equal_rows
 from chainrule.models.table import TableFit, baselines
 from chainrule.outputs import Distribution
 from chainrule.show.report.data import NETWORK, Cells, ReportData
@@ -56,6 +56,7 @@ def report_of_table(
         schema=fitted.schema,
         n_rows=fitted.n_rows,
         repeated=fitted.repeated,
+        n_given=fitted.n_given,
         warning=fitted.warning,
         source=source,
         facts=notes or {},
@@ -96,9 +97,8 @@ def report_of_estimator(
         rows = trainings[0].rows
         predicted |= dict(baselines(network, model.inputs, model.target, rows, options, judged.x))
     everything = [known, judged] if known is not judged else [known]
-    distinct, _ = equal_rows(
-        *(np.concatenate(parts) for parts in zip(*((c.x, c.y, c.w) for c in everything), strict=True))
-    )
+    x, y, w = (np.concatenate(parts) for parts in zip(*((c.x, c.y, c.w) for c in everything), strict=True))
+    distinct, _ = equal_rows(columns_of(x, y), w)
     return ReportData(
         model=model,
         trainings=trainings,
@@ -107,7 +107,8 @@ def report_of_estimator(
         judged_on="given",
         predicted=predicted,
         columns=tuple(_columns(model, known, judged)),
-        repeated=sum(map(len, everything)) - len(distinct),
+        repeated=len(x) - len(distinct),
+        n_given=len(x),
         n_rows={"training": len(trainings[0].rows)} if trainings else {},
         chosen=chosen,
     )
