@@ -346,6 +346,19 @@ def test_a_large_graph_begins_where_it_begins(tab: Any, width: int) -> None:
     assert shown.page.evaluate("chainrule.stage.view.scale") >= 0.7
 
 
+def test_a_large_graph_shows_the_derivatives_of_its_step_and_draws_no_line_twice(tab: Any) -> None:
+    drawing = draw(chain, 0.7, 1.0)
+    story, shown = drawing.story, tab(drawing.html)
+    node = next(a.source for a in story.arrows if a.kind == "number" and a.source > 100)
+    shown.page.evaluate(f"chainrule.state.go(chainrule.state.backwardAt.get({node}))")
+    labels = shown.page.locator(".arrow text").all_text_contents()
+    expected = [float(story.numbers[a.local]) for a in story.arrows if a.source == node]
+    assert sorted(number(text.removeprefix("×")) for text in labels) == pytest.approx(sorted(expected), rel=1e-3)
+    lengths = shown.page.evaluate("[...document.querySelectorAll('.arrow path')].map((p) => p.getTotalLength())")
+    height = shown.page.evaluate("chainrule.stage.plan.height")
+    assert sum(lengths) < 6 * height  # w's line to each of its 60 readers has its last part only
+
+
 def test_a_long_line_is_straight() -> None:
     placed = compose(*(lambda graph: (graph, levels(graph)))(draw(chain, 0.7, 1.0).story.graph))
     assert placed.width < 500.0

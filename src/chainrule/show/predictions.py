@@ -76,7 +76,9 @@ def draw_density(ax: Axes, distribution_of: Callable[[np.ndarray], Any], x: np.n
     shown = (p / np.maximum(p.max(axis=1, keepdims=True), 1e-300)).T
     ax.contourf(a, b, shown, levels=np.linspace(0.02, 1.0, 15), cmap="Blues", extend="neither", zorder=0)
     ax.set_rasterization_zorder(0.5)
-    ax.plot(x, y, ".", ms=3, color=COLOURS[1], alpha=0.5, mec="none")
+    ax.plot(
+        x, y, ".", ms=3, color=COLOURS[1], alpha=0.5, mec="none", rasterized=True
+    )  # thousands of points are a picture
     ax.set_xlabel("x")
     ax.set_ylabel("y")
 

@@ -9,7 +9,7 @@ const CLOSEST = 2.5;
 const LEGIBLE = 0.72; // no smaller at first: one rather sees a part
 const EDGE = 40; // a step nearer to the edge is brought to the middle, so that one sees where it goes on
 const LARGEST_PICTURE = 9000; // pixels across
-const LABELLED = 80; // more arrows than this get no numbers of their own
+const LABELLED = 80; // where there are more arrows, only those of the present step have their numbers
 
 /** What a node's formula looks like with names, or with numbers where all of them are. */
 export function formulaMath(state, node, withNumbers = false) {
@@ -30,15 +30,31 @@ function svg(name, attributes) {
   return element;
 }
 
-/** A line through points with rounded corners. */
-function curve(points) {
-  const [first, ...rest] = points;
-  let path = `M${first}`;
-  rest.forEach((p, k) => {
-    const next = rest[k + 1];
-    path += next ? `Q${p} ${[(p[0] + next[0]) / 2, (p[1] + next[1]) / 2]}` : `L${p}`;
-  });
+/** A line through points with rounded corners; without the part that leads through the first so many of them alone. */
+function curve(points, drawn) {
+  const middle = (k) => [(points[k - 1][0] + points[k][0]) / 2, (points[k - 1][1] + points[k][1]) / 2];
+  const start = Math.max(1, Math.min(drawn, points.length) - 1);
+  let path = `M${start === 1 ? points[0] : middle(start)}`;
+  for (let k = start; k < points.length; k++) path += k + 1 < points.length ? `Q${points[k]} ${middle(k + 1)}` : `L${points[k]}`;
   return path;
+}
+
+/** For each edge how many of its points one from the same box before it passes too: what they share is drawn once. */
+function shared(edges) {
+  const known = new Map();
+  const counts = new Map();
+  for (const edge of [...edges].sort((a, b) => a.points.length - b.points.length)) {
+    if (!known.has(edge.source)) known.set(edge.source, new Map());
+    let [passed, count] = [known.get(edge.source), 0];
+    for (const point of edge.points) {
+      const name = point.join();
+      if (passed.has(name)) count++;
+      else passed.set(name, new Map());
+      passed = passed.get(name);
+    }
+    counts.set(edge, count);
+  }
+  return counts;
 }
 
 export class Stage {
@@ -111,23 +127,24 @@ export class Stage {
   }
 
   makeArrows() {
-    const labelled = this.plan.edges.length <= LABELLED;
+    this.labelled = this.plan.edges.length <= LABELLED;
     this.lines.querySelectorAll("g").forEach((old) => old.remove());
     this.lines.setAttribute("width", this.plan.width);
     this.lines.setAttribute("height", this.plan.height);
+    const counts = shared(this.plan.edges);
     this.arrows = this.plan.edges.map((edge) => {
       const group = svg("g", { class: "arrow" });
-      const path = svg("path", { d: curve(edge.points), "marker-end": "url(#head)" });
+      const path = svg("path", { d: curve(edge.points, counts.get(edge)), "marker-end": "url(#head)" });
       group.append(path);
       const local = this.state.story.arrows
         .filter(([s, t, , , kind]) => kind === "number" && edge.arrows.some(([a, b]) => a === s && b === t))
         .map(([, , , , , output]) => output);
       let label = null;
-      if (labelled && local.length && typeof edge.source === "number" && typeof edge.target === "number") {
+      if (local.length && typeof edge.source === "number" && typeof edge.target === "number") {
         const middle = edge.points[Math.floor(edge.points.length / 2)];
         const before = edge.points[Math.floor(edge.points.length / 2) - 1];
         label = svg("text", { x: (middle[0] + before[0]) / 2, y: (middle[1] + before[1]) / 2 + 4 });
-        group.append(label);
+        if (this.labelled) group.append(label);
       }
       this.lines.append(group);
       return { edge, group, label, local };
@@ -152,13 +169,11 @@ export class Stage {
     for (const { edge, group, label, local } of this.arrows) {
       const passed = edge.arrows.some(([source, target]) =>
         state.gradientKnown(source) && state.arrowsFrom[source].some((a) => a.target === target));
-      group.setAttribute("class", [
-        "arrow",
-        edge.arrows.every(([source]) => state.valueKnown(source)) ? "forward" : "",
-        passed ? "backward" : "",
-        edge.arrows.some((ends) => active.has(ends.join())) ? "active" : "",
-      ].join(" "));
-      if (label) label.textContent = passed ? local.map((output) => `×${number(state.numbers[output].data[0], 4)}`).join(" ") : "";
+      const now = edge.arrows.some((ends) => active.has(ends.join()));
+      const forward = edge.arrows.every(([source]) => state.valueKnown(source));
+      group.setAttribute("class", ["arrow", forward ? "forward" : "", passed ? "backward" : "", now ? "active" : ""].join(" "));
+      if (label && !this.labelled && now !== label.isConnected) now ? group.append(label) : label.remove();
+      if (label?.isConnected) label.textContent = passed ? local.map((output) => `×${number(state.numbers[output].data[0], 4)}`).join(" ") : "";
     }
   }
 
