@@ -24,7 +24,7 @@ from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import are_whole, columns_of, counted_rows, equal_rows
-from chainrule.models.table import is_table, output_of_name, table_columns, table_inputs
+from chainrule.models.table import is_table, output_of_name, table_columns, table_inputs, with_columns
 from chainrule.networks import Layer, Network, PiecewiseLinear, hidden_layers
 from chainrule.outputs import Distribution, Output
 from chainrule.tables import TargetEncoder
@@ -75,7 +75,8 @@ class FeedForwardEstimator(BaseEstimator):
             Numbers; NaN is missing. A data frame may also hold text, categories and booleans.
         y : array of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array of shape (n_samples,), optional
-            Whole weights count rows: two is a row twice, zero is no row, to the last bit. Others are a row's importance.
+            Whole weights count rows: two is a row twice, zero is no row, to the last bit. Others are the rows'
+            importance.
         X_val, y_val : optional
             Rows that decide when to stop, instead of a fraction of the training rows.
 
@@ -213,6 +214,8 @@ class FeedForwardEstimator(BaseEstimator):
         """Check X: a matrix of numbers, or a data frame where it has columns that are not numbers."""
         if y is None and not reset and self._is_plain(X):
             return X
+        if self._ignores_others:
+            X = with_columns(X, self.feature_names_in_)
         if is_table(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
@@ -233,6 +236,8 @@ class FeedForwardEstimator(BaseEstimator):
             return bool(np.isfinite(numbers @ numbers))
 
     _scaling: Scaling = "robust"
+    #: whether data frames may have further columns, as the command line's tables
+    _ignores_others = False
     #: whether rows may be held out or come in batches, for which equal ones are counted one by one
     _holds_out = True
 
@@ -353,7 +358,8 @@ class FeedForwardEstimator(BaseEstimator):
 
     def _facts(self) -> dict[str, Any]:
         """What else a model file tells about the fit."""
-        return {"estimator": type(self).__name__, "n_features": int(self.n_features_in_)}
+        seen = [str(name) for name in getattr(self, "feature_names_in_", ())]
+        return {"estimator": type(self).__name__, "n_features": int(self.n_features_in_), "columns": seen}
 
     def _show(self) -> None:
         """Set the attributes that can be read from the model, ``coefs_`` and its kin from the first member."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ModelFileError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.classifier import FeedForwardClassifier
 from chainrule.estimators.linear import LinearRegression, LogisticRegression
@@ -49,9 +50,13 @@ def estimator_of(model: Model) -> FeedForwardEstimator:
         dtype = model.members[0].theta.dtype.name
         estimator.set_params(network=model.network, n_members=len(model.members), dtype=dtype)
     estimator.model_ = model
-    estimator.n_features_in_ = len(model.inputs.columns)
+    seen = model.facts.get("columns") or model.inputs.columns  # also those that could not be used
+    if not set(model.inputs.columns) <= set(seen):
+        raise ModelFileError(f"{model.source}: the columns that were seen lack one that is used")
+    estimator.n_features_in_ = len(seen)
     if model.inputs.named:
-        estimator.feature_names_in_ = np.asarray(model.inputs.columns, dtype=object)
+        estimator.feature_names_in_ = np.asarray(seen, dtype=object)
+        estimator._ignores_others = "estimator" not in model.facts
     if model.target.task != "numeric":
         several = len(model.target.names) > 1
         estimator._multilabel = several

@@ -52,6 +52,7 @@ class FactsRecord(msgspec.Struct):
     """What is known about the fit and read again; each may be missing, and there may be more."""
 
     estimator: str = ""
+    columns: list[str] = []
     reason: str = ""
     diagnosis: str = ""
     epochs: int = 0

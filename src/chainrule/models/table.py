@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -54,6 +54,18 @@ def is_table(X: Any) -> bool:
     if not isinstance(frame, nw.DataFrame):
         return False
     return any(not dtype.is_numeric() for dtype in frame.schema.values())
+
+
+def with_columns(X: Any, names: Sequence[str]) -> Any:
+    """A data frame of only these columns, if it is one that has them; else X as it is."""
+    if isinstance(X, np.ndarray):
+        return X
+    import narwhals as nw
+
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame) or not set(names) <= set(frame.columns):
+        return X
+    return frame.select(*names).to_native()
 
 
 def table_columns(X: Any, y: np.ndarray, schema: Schema | None = None) -> Columns:
@@ -489,4 +501,5 @@ __all__ = [
     "read_schema",
     "scored_each",
     "table_inputs",
+    "with_columns",
 ]
