@@ -60,7 +60,10 @@ def fit(
     model: Annotated[Path | None, Parameter(help="Model file to write; TARGET.chainrule by default.")] = None,
     output: Annotated[
         str | None,
-        Parameter(help="Distribution: gaussian, mixture:5, laplace, student_t, poisson, quantile:0.1,0.5,0.9, …"),
+        Parameter(
+            help="Distribution: auto (of numbers the likeliest on validation rows), gaussian, mixture:5, laplace, "
+            "student_t, poisson, quantile:0.1,0.5,0.9, …"
+        ),
     ] = None,
     type: Annotated[
         list[str] | None, Parameter(help="COLUMN=numeric|categorical|boolean, where it is not to be inferred.")
@@ -282,6 +285,7 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages:
     return [
         f"rows: {counts}" + ("; so many are equal that each of them counts for several" if fitted.thinned else ""),
         *search_lines(fitted),
+        *([f"output: {story}"] if (story := fitted.model.facts.get("output_choice")) else []),
         f"network: {first.layout.size} parameters{several}, {first.epoch} epochs{kept}; stopped because {first.reason}",
         f"diagnosis: {diagnose(first.curves, first.best_epoch)}",
         "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -14,16 +14,19 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.errors import OptionError
+from chainrule.estimators.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from chainrule.estimators.parameters import check_parameters, seed_of_state, threads_of
 from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_of_name
 from chainrule.learn.own_loss import check_reads_all
 from chainrule.learn.rows import Rows, moderate
 from chainrule.learn.training import Training
 from chainrule.models.calibrate import calibrated
+from chainrule.models.families import fit_best_family, unscaled
 from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_network, hold_out, resolve, seed_of
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import are_whole, columns_of, counted_rows, equal_rows
+from chainrule.models.search import at_best
 from chainrule.models.table import is_table, output_of_name, table_columns, table_inputs, with_columns
 from chainrule.networks import Layer, Network, PiecewiseLinear, hidden_layers
 from chainrule.outputs import Distribution, Output
@@ -32,7 +35,7 @@ from chainrule.tables import TargetEncoder
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 
 
-class FeedForwardEstimator(BaseEstimator):
+class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators; see `FeedForwardRegressor` for the parameters."""
 
     model_: Model
@@ -66,6 +69,7 @@ class FeedForwardEstimator(BaseEstimator):
 
     # -- fitting
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Fit the model.
 
@@ -94,7 +98,7 @@ class FeedForwardEstimator(BaseEstimator):
         codes = self._encode_target(y) if warm else self._read_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
         seed = self._seed()
-        output = self._choose_output(codes)
+        output = self._known_output(codes, warm)
         if warm:
             self._check_same(output)
             inputs, target = self.model_.inputs, self.model_.target
@@ -112,20 +116,40 @@ class FeedForwardEstimator(BaseEstimator):
         else:
             parts = self._parts(rows, codes, seed)
         options = self._options(seed, inputs, self._shift(output, target))
+        facts: dict[str, Any] = {}
+        data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        tasks = FitTasks(self, data, lambda training: self._as_if_ended(training, inputs, target))
+        watch = self._watch(tasks)
         if warm:
-            self._continue(parts, options)
+            self._continue(parts, options, watch)
         else:
             self._check_loss(output, rows)
-            self.trainings_ = fit_network(Network(self._layers(), output), parts, options, self._report())
-        self._finish(inputs, target)
+            if self._compares_families():
+                best = fit_best_family(self._layers(), parts, target, options, watch)
+                self.trainings_, target = best.trainings, best.target
+                facts = {"output_choice": best.story}
+            else:
+                self.trainings_ = fit_network(Network(self._layers(), output), parts, options, watch)
+        self._finish(inputs, target, facts)
+        tasks.end()
         return self
 
-    def _continue(self, parts: list[Part], options: FitOptions) -> None:
+    def _compares_families(self) -> bool:
+        """Whether the output is the one that is likeliest on the validation rows."""
+        return False
+
+    def _known_output(self, codes: np.ndarray, warm: bool) -> Output:
+        """The output of the parameters; where it was found by comparison, the one that training goes on with."""
+        return self.trainings_[0].network.output if warm and self._compares_families() else self._choose_output(codes)
+
+    def _continue(
+        self, parts: list[Part], options: FitOptions, watch: Callable[[Training], bool | None] | None
+    ) -> None:
         """Go on training from where the last fit stopped, the optimiser's state kept."""
         for k, training in enumerate(self.trainings_):
             rows, validation = parts[k % len(parts)]
             training.resume(rows, validation, replace(resolve(options, len(rows)), seed=training.options.seed))
-            training.run(on_epoch=self._report())
+            training.run(on_epoch=watch)
 
     def _began(self) -> bool:
         """Whether there is training to go on with.
@@ -173,7 +197,7 @@ class FeedForwardEstimator(BaseEstimator):
         table = self._read_inputs(X, y, reset=first)
         codes = self._encode_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
-        output = self._choose_output(codes)
+        output = self._known_output(codes, not first)
         if first:
             inputs = self._fit_inputs(table, weights)
             target = self._make_target(output, codes, weights)
@@ -196,7 +220,7 @@ class FeedForwardEstimator(BaseEstimator):
         for training in self.trainings_:
             training.run_epoch()
             training.reason = "partial_fit trains one epoch"
-        self._finish(inputs, target)
+        self._finish(inputs, target, {})
         return self
 
     def _check_partial(self) -> None:
@@ -338,19 +362,32 @@ class FeedForwardEstimator(BaseEstimator):
     def _seed(self) -> int:
         return seed_of_state(self._setting("random_state"))
 
-    def _report(self) -> Callable[[Training], bool | None] | None:
-        if not self.verbose:
+    def _watch(self, tasks: FitTasks) -> Callable[[Training], bool | None] | None:
+        """What is called after every epoch: prints where `verbose`, tells callbacks, which may end it."""
+        tell = "_skl_callbacks" in vars(self)
+        if not self.verbose and not tell:
             return None
 
-        def say(training: Training) -> None:
-            held = f", validation {training.curves.validation[-1]:.5f}" if training.validation is not None else ""
-            print(f"epoch {training.epoch}: loss {training.curves.training[-1]:.5f}{held}")
+        def watch(training: Training) -> bool:
+            if self.verbose:
+                held = f", validation {training.curves.validation[-1]:.5f}" if training.validation is not None else ""
+                print(f"epoch {training.epoch}: loss {training.curves.training[-1]:.5f}{held}")
+            return tell and tasks.epoch(training)
 
-        return say
+        return watch
 
-    def _finish(self, inputs: Inputs, target: TargetEncoder) -> None:
+    def _as_if_ended(self, training: Training, inputs: Inputs, target: TargetEncoder) -> dict[str, Any]:
+        """What makes an estimator of one training as it is now, for callbacks that want to predict."""
+
+        def model(training: Training) -> Model:
+            taken = target if training.network.output.scales_target else unscaled(target)
+            return finish(training.network, inputs, taken, [training], FeedForwardEstimator._facts(self))
+
+        return {"trainings_": [training], "model_": at_best(training, model)}
+
+    def _finish(self, inputs: Inputs, target: TargetEncoder, facts: Mapping[str, Any]) -> None:
         first = self.trainings_[0]
-        model = finish(first.network, inputs, target, self.trainings_, self._facts())
+        model = finish(first.network, inputs, target, self.trainings_, {**self._facts(), **facts})
         self.model_ = calibrated(model, self.trainings_, self._setting("calibrate"))
         if self.model_.facts["spikes"]:
             warnings.warn(self.model_.facts["spikes"], stacklevel=3)

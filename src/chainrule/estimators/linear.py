@@ -65,6 +65,9 @@ class _Linear(FeedForwardEstimator):
     def _setting(self, name: str) -> Any:
         return getattr(self, name) if name in self._get_param_names() else _FIXED[name]
 
+    def _compares_families(self) -> bool:
+        return False
+
     def _layers(self) -> tuple[Any, ...]:
         return ()
 

@@ -76,11 +76,17 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         # a loss of one's own says nothing about the spread, so that is one constant, from the residuals
         default = Gaussian() if self._setting("loss") is None else Gaussian(variance="constant")
         network = self._setting("network")
-        output = network.output if network is not None else named_output(self._setting("output"), default)
+        given = self._setting("output")
+        named = default if isinstance(given, str) and given == "gaussian" else named_output(given, default)
+        output = network.output if network is not None else named
         if output.kind not in ("numeric", "count"):
             raise OptionError(f"output {output.name} is for classes; use FeedForwardClassifier, or a numeric output")
         output.check_target(y)
         return output
+
+    def _compares_families(self) -> bool:
+        named = self._setting("network") is not None or self._setting("loss") is not None
+        return not named and isinstance(self._setting("output"), str) and self._setting("output") == "auto"
 
     def _make_target(self, output: Output, y: np.ndarray, weights: np.ndarray) -> TargetEncoder:
         names = tuple(f"y{k}" for k in range(y.shape[1])) if y.shape[1] > 1 else ("y",)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -140,22 +140,61 @@ def fit_network(
     list of Training
         One per member.
     """
+    trainer = Trainer(options, on_epoch, keeper)
+    with nullcontext() if keeper is None else keeper.keeping(identity(network, parts, options)):
+        return trainer.rest(*trainer.begin(network, parts))
 
-    def train_all(networks: Sequence[Network], members: range) -> list[list[Training]]:
-        """The best of the starts of each network's members."""
-        jobs = [(net, k, start) for net in networks for k in members for start in range(options.n_starts)]
+
+class Candidate(NamedTuple):
+    """A network to try: its name among checkpoints, the rows as its output takes them, and what its loss lacks."""
+
+    label: str
+    network: Network
+    parts: Sequence[Part]
+    shift: float
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains members of candidates."""
+
+    options: FitOptions
+    on_epoch: Callable[[Training], bool | None] | None = None
+    keeper: CheckpointKeeper | None = None
+
+    def begin(self, network: Network, parts: Sequence[Part]) -> tuple[Candidate, list[Training]]:
+        """The embedding that is worth it, and the members that it took to find out."""
+        o = self.options
+        choices = candidates(network, parts, o)
+        first = range(min(TRIALS, o.n_members) if len(choices) > 1 else o.n_members)
+        tried = [Candidate(f"network {k}", each, parts, o.shift) for k, each in enumerate(choices)]
+        best, *others = zip(tried, self.train(tried, first), strict=True)
+        for other in others:
+            if np.mean([a.best_loss - b.best_loss for a, b in zip(best[1], other[1], strict=True)]) > WORTH:
+                best = other
+        return best
+
+    def rest(self, candidate: Candidate, members: list[Training]) -> list[Training]:
+        """All members, of which the first are trained."""
+        return members + self.train([candidate], range(len(members), self.options.n_members))[0]
+
+    def train(self, candidates: Sequence[Candidate], members: range) -> list[list[Training]]:
+        """The best of the starts of each candidate's members."""
+        options = self.options
+        jobs = [(each, k, start) for each in candidates for k in members for start in range(options.n_starts)]
         workers = min(options.threads or 1, max(len(jobs), 1))
 
-        def one(job: tuple[Network, int, int]) -> Training:
-            net, k, start = job
-            rows, validation = parts[k % len(parts)]
-            base = resolve(options, len(rows))
+        def one(job: tuple[Candidate, int, int]) -> Training:
+            each, k, start = job
+            rows, validation = each.parts[k % len(each.parts)]
+            base = replace(resolve(options, len(rows)), shift=each.shift)
             if options.threads is not None:
                 base = replace(base, threads=max(1, options.threads // workers))
-            training = Training(net, rows, replace(base, seed=seed_of(options.seed, k, start)), validation)
-            if keeper is None:
-                return training.run(on_epoch=on_epoch)
-            return keeper.run(f"network {choices.index(net)}, member {k}, start {start}", training, on_epoch)
+            own = replace(base, seed=seed_of(options.seed, k, start))
+            training = Training(each.network, rows, own, validation)
+            if self.keeper is None:
+                return training.run(on_epoch=self.on_epoch)
+            return self.keeper.run(f"{each.label}, member {k}, start {start}", training, self.on_epoch)
 
         if workers == 1:
             tries = [one(job) for job in jobs]
@@ -164,17 +203,7 @@ def fit_network(
                 tries = list(pool.map(one, jobs))
         n = options.n_starts
         best = [min(tries[k : k + n], key=lambda t: t.best_loss) for k in range(0, len(tries), n)]
-        return [best[k * len(members) : (k + 1) * len(members)] for k in range(len(networks))]
-
-    choices = candidates(network, parts, options)
-    first = range(min(TRIALS, options.n_members) if len(choices) > 1 else options.n_members)
-    with nullcontext() if keeper is None else keeper.keeping(identity(network, parts, options)):
-        members, *others = train_all(choices, first)
-        for other in others:
-            gain = np.mean([a.best_loss - b.best_loss for a, b in zip(members, other, strict=True)])
-            if gain > WORTH:
-                members = other
-        return members + train_all([members[0].network], range(len(first), options.n_members))[0]
+        return [best[k * len(members) : (k + 1) * len(members)] for k in range(len(candidates))]
 
 
 def candidates(network: Network, parts: Sequence[Part], options: FitOptions) -> list[Network]:
@@ -248,7 +277,7 @@ def finish(
         "reason": first.reason,
         "training_loss": first.curves.training,
         "validation_loss": first.curves.validation,
-        "spikes": _spikes(output, trainings),
+        "spikes": spike_warning(output, trainings),
     }
     return Model(inputs, target, output, members, network.with_output(output), {**story, **facts})
 
@@ -275,7 +304,7 @@ def _with_constants(output: Output, trainings: Sequence[Training]) -> Output:
     return output
 
 
-def _spikes(output: Output, trainings: Sequence[Training]) -> str:
+def spike_warning(output: Output, trainings: Sequence[Training]) -> str:
     """What is to be said of the likelihood on the first member's training rows, target by target."""
     rows = trainings[0].rows
     if output.kind != "numeric" or not output.likelihood or not any(repeats(column) for column in rows.y.T):

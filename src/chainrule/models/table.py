@@ -17,6 +17,7 @@ from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 from chainrule.learn.optimizers import LBFGS
 from chainrule.learn.training import Rows, Training
 from chainrule.models.calibrate import calibrated
+from chainrule.models.families import fit_best_family, unscaled
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
@@ -128,7 +129,7 @@ class TableOptions:
     drop : tuple of str
         Columns to leave out.
     output : str, optional
-        Name of the output distribution.
+        Name of the output distribution; "auto" compares families of numbers on the validation rows.
     weight : str, optional
         Column of row weights.
     test_fraction : float
@@ -160,7 +161,7 @@ class TableOptions:
         for name in ("test_fraction", "validation_fraction"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise OptionError(f"--{name.replace('_', '-')} must lie in [0, 1), got {getattr(self, name)}")
-        if self.output is not None:
+        if self.output not in (None, "auto"):
             output_of_name(self.output, 2)  # an unknown name is refused before anything is read
 
 
@@ -230,7 +231,7 @@ def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) 
         raise OptionError(f"{options.weight!r} cannot be both the target and the weight; name another column")
     row_weights(frame, options.weight, source)
     drop = (*options.drop, options.weight) if options.weight else options.drop
-    base = options.output.partition(":")[0] if options.output else None
+    base = options.output.partition(":")[0] if options.output not in (None, "auto") else None
     schema = infer_schema(
         frame,
         target=options.targets,
@@ -239,6 +240,8 @@ def read_schema(frame: pl.DataFrame, options: TableOptions, source: Any = None) 
         output=OUTPUT_NAMES.get(base, base) if base else None,
         source=source,
     )
+    if options.output == "auto" and schema.task == "numeric":
+        schema = msgspec.structs.replace(schema, output="auto")
     if options.weight:
         columns = [
             msgspec.structs.replace(c, reason="row weights") if c.name == options.weight else c for c in schema.columns
@@ -310,7 +313,7 @@ def fit_table(
     inputs = Inputs(fit_encoder(schema, frame, weights[rest], rows=chosen[rest]), named=True)
     target = fit_target_encoder(schema, frame.select(schema.targets)[chosen[rest]], weights[rest], source)
     if not output.scales_target:
-        target = _unscaled(target)
+        target = unscaled(target)
 
     def encoded(table: Any, rows: np.ndarray | None, y: np.ndarray, w: np.ndarray) -> Rows:
         return Rows.of(inputs.encode_rows(table, rows, options.dtype), target.standardise(y), w, options.dtype)
@@ -327,12 +330,18 @@ def fit_table(
     shift = log_scale(target) if output.scales_target and output.likelihood and options.loss is None else 0.0
     options = replace(options, groups=inputs.groups, shift=shift)
     options, found = search_options(output, parts, options) if table.search else (options, None)
-    network = Network(hidden_layers(options.layers), output)
-    trainings = fit_network(network, parts, options, on_epoch, keeper)
+    layers, facts = hidden_layers(options.layers), dict(facts or {})
+    if table.output == "auto" and schema.task == "numeric" and options.loss is None:
+        best = fit_best_family(layers, parts, target, options, on_epoch, keeper)
+        trainings, target, facts["output_choice"] = best.trainings, best.target, best.story
+    else:
+        trainings = fit_network(Network(layers, output), parts, options, on_epoch, keeper)
     network = trainings[0].network
+    if network.output.scales_target != output.scales_target:  # counts are what the baselines see then, too
+        known = encoded(frame, chosen[rest], everything[rest], weights[rest])
     watched = parts[0][1]
     counts = {"training": len(parts[0][0]), "validation": len(watched) if watched else 0, "test": len(test)}
-    model = finish(network, inputs, target, trainings, {**(facts or {}), "rows": counts})
+    model = finish(network, inputs, target, trainings, {**facts, "rows": counts})
     model = calibrated(model, trainings, table.calibrate)
 
     which, part = ("test", test) if len(test) else ("validation", rest[held]) if len(held) else ("training", rest)
@@ -443,7 +452,7 @@ def baselines(
 def choose_output(schema: Schema, name: str | None) -> Output:
     """The output that was named, or the one that fits the task."""
     n_classes = max((len(c.categories) for c in schema.target_columns), default=0)
-    if name is not None:
+    if name not in (None, "auto"):
         output = output_of_name(name, n_classes)
         fits = {"binary": ("binary",), "classes": ("classes",), "numeric": ("numeric", "count")}[
             schema.task or "numeric"
@@ -485,11 +494,6 @@ def row_weights(frame: pl.DataFrame, column: str | None, source: Any) -> np.ndar
 def _part(rows: np.ndarray, fraction: float, seed: int, strata: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     kept, held = split_rows(len(rows), fraction, seed, None if strata is None else strata[rows])
     return rows[kept], rows[held]
-
-
-def _unscaled(target: TargetEncoder) -> TargetEncoder:
-    n = len(target.names)
-    return msgspec.structs.replace(target, center=(0.0,) * n, scale=(1.0,) * n)
 
 
 __all__ = [
