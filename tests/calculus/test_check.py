@@ -185,8 +185,7 @@ def test_wrong_second_derivative_is_found_by_order_2_only() -> None:
 
 
 def test_function_that_leaves_the_graph() -> None:
-    with pytest.warns(UserWarning, match="leaves the graph"):
-        report = cr.check_gradient(lambda x: x**2 * float(x), 2.0)
+    report = cr.check_gradient(lambda x: x**2 * getattr(x, "value", x), 2.0)
     assert not report.ok
     assert all(isinstance(fault, Element) for fault in report.faults)
     assert "leaves the graph" in report.summary

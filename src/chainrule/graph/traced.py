@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import operator
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -193,15 +192,18 @@ class Traced(NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         return bool(self._known("bool() (if, while, and, or, not)"))
 
-    def __float__(self) -> float:
-        number = float(self._known("float() (or a function of the math module, or writing into an array)"))
+    def _leaves(self, how: str) -> Any:
+        """The number, where nothing is lost with it: real numbers would be constants to whatever is made of them."""
+        number = self._known(how)
         if self.type.is_float:
-            warnings.warn(
-                "float() of a traced value (or math.f(x), or writing it into an array) leaves the graph: whatever is "
-                "computed from it counts as a constant; use NumPy functions to keep derivatives, .value for numbers",
-                stacklevel=2,
+            raise TraceError(
+                f"{how} of a traced value leaves the graph, and its derivative is lost; use NumPy's functions (np.sin "
+                "for math.sin, np.stack to put values together), or x.value for its number as a constant"
             )
         return number
+
+    def __float__(self) -> float:
+        return float(self._leaves("float() (or a function of the math module, or writing into an array)"))
 
     def __complex__(self) -> NoReturn:
         raise TraceError("complex() of a traced value: complex numbers cannot be recorded; keep to real ones")
@@ -215,12 +217,12 @@ class Traced(NDArrayOperatorsMixin):
         return int(self._known("use as an index"))
 
     def item(self) -> Any:
-        """The number of a traced scalar; leaves the graph."""
-        return self._known("item()").item()
+        """The number of a traced scalar that is not real; see `value`."""
+        return self._leaves("item()").item()
 
     def tolist(self) -> Any:
-        """The numbers as nested lists; leaves the graph."""
-        return self._known("tolist()").tolist()
+        """The numbers as nested lists, where they are not real; see `value`."""
+        return self._leaves("tolist()").tolist()
 
     # -- operators that assign
 
