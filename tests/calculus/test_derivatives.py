@@ -463,7 +463,7 @@ def test_names_of_the_function_stay() -> None:
 def test_control_flow() -> None:
     def newton(a: Any) -> Any:
         x = a
-    while abs(x * x - a) > 1e-14:
+        while abs(x * x - a) > 1e-14:
             x = 0.5 * (x + a / x)
         return x
 
