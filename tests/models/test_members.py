@@ -79,3 +79,21 @@ def test_numbers_of_many_members_are_read_part_by_part(monkeypatch):
     ):
         np.testing.assert_array_equal(one, other)
     assert rows == [64, 64, 64, 64, 44] * 3
+
+
+def test_members_share_the_graph_of_their_outputs(monkeypatch):
+    from chainrule.learn import step
+    from chainrule.models import fit as module
+
+    traced, trace = [], step.prediction_graph
+    monkeypatch.setattr(
+        step, "prediction_graph", lambda *args, **options: traced.append(args) or trace(*args, **options)
+    )
+    module._predictor.cache_clear()
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    net = cr.FeedForwardRegressor((5,), n_members=4, max_iter=2, embedding="none", random_state=0, tol=0).fit(
+        x, x[:, 0]
+    )
+    assert len(traced) == 1
+    a, b = (module.raw_outputs(t, t.rows.x[:3]) for t in net.trainings_[:2])
+    assert not np.array_equal(a, b)

@@ -202,7 +202,7 @@ class Training:
         o = self.options
         if not isinstance(o.optimizer, FirstOrder):
             raise OptionError(f"{type(o.optimizer).__name__} works on all rows at once and has no mini-batch step")
-        return _made(shared_step, self.network, o.loss)(
+        return made(shared_step, self.network, o.loss)(
             self.network,
             without_numbers(o.optimizer),
             self.n_inputs,
@@ -227,7 +227,7 @@ class Training:
     def _evaluation_step(self) -> TrainingStep:
         o = self.options
         rows = min(EVALUATION_ROWS, 1 << (len(self.validation or self.rows) - 1).bit_length())  # few sizes, little code
-        return _made(evaluation_step, self.network, o.loss)(
+        return made(evaluation_step, self.network, o.loss)(
             self.network, self.n_inputs, self.n_targets, rows, dtype=o.dtype, loss=o.loss
         )
 
@@ -552,8 +552,8 @@ class Training:
         )
 
 
-def _made(make: Any, network: Network, loss: Loss | None) -> Any:
-    """The shared maker of steps; a fresh one where functions are the user's own."""
+def made(make: Any, network: Network, loss: Loss | None = None) -> Any:
+    """A maker of programs that remembers what it made; a forgetful one where functions are the user's own."""
     own = any(
         isinstance(u := getattr(layer, "unit", None), Unit) and UNITS.get(u.name) is not u for layer in network.layers
     )

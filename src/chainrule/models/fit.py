@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from chainrule.learn.checkpoint import identity
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Options, Training, diagnose
+from chainrule.learn.training import Options, Training, diagnose, made
 from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
 from chainrule.models.stored import MOST_MEMBERS
@@ -25,6 +26,9 @@ from chainrule.networks import Network, PiecewiseLinear
 from chainrule.outputs import Output, mixture_of
 from chainrule.outputs.spikes import repeats, spikes
 from chainrule.tables import TargetEncoder
+
+if TYPE_CHECKING:
+    from chainrule.learn.blocks import RowsRunner
 
 #: rows a member is trained on, and rows that decide when it stops
 Part = tuple[Rows, Rows | None]
@@ -316,14 +320,20 @@ def spike_warning(output: Output, trainings: Sequence[Training]) -> str:
 
 def raw_outputs(training: Training, x: np.ndarray) -> np.ndarray:
     """Raw outputs of a trained network for encoded rows."""
+    t = training
+    run: RowsRunner = made(_predictor, t.network)(t.network, t.n_inputs, t.n_targets, t.options.dtype)
+    with np.errstate(all="ignore"):
+        return run([t.theta, *t.buffers.values()], [x])[0]
+
+
+@lru_cache(maxsize=64)
+def _predictor(network: Network, n_inputs: int, n_targets: int, dtype: str) -> RowsRunner:
+    """From rows to raw outputs, made once for all members of an ensemble."""
     from chainrule.learn.blocks import BLOCK, BlockRunner
     from chainrule.learn.step import prediction_graph
 
-    graph = prediction_graph(
-        training.network, training.n_inputs, training.n_targets, BLOCK, dtype=training.options.dtype
-    )
-    with np.errstate(all="ignore"):
-        return BlockRunner(graph, len(graph.inputs) - 1)([training.theta, *training.buffers.values()], [x])[0]
+    graph = prediction_graph(network, n_inputs, n_targets, BLOCK, dtype=dtype)
+    return BlockRunner(graph, len(graph.inputs) - 1)
 
 
 def split_rows(n_rows: int, fraction: float, seed: int, strata: np.ndarray | None = None) -> tuple[Any, Any]:
