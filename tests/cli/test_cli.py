@@ -10,6 +10,7 @@ import pytest
 
 import chainrule
 from chainrule.cli import run
+from chainrule.cli.terminal import number, score_lines
 
 PENGUINS = Path(chainrule.__file__).parent / "data" / "penguins.csv"
 FAST = ["--epochs", "30", "--hidden", "16"]
@@ -113,7 +114,16 @@ def test_unseen_categories_and_missing_columns(fitted, tmp_path, capsys):
     model, _, _ = fitted
     frame = pl.read_csv(PENGUINS, null_values=["NA"])
     frame.with_columns(island=pl.lit("Atlantis")).write_csv(tmp_path / "unseen.csv")
+    capsys.readouterr()
     assert run(["predict", str(model), str(tmp_path / "unseen.csv"), "-o", str(tmp_path / "p.csv")]) == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert (
+        "unseen.csv: column 'island': 344 cells of categories that training did not have, first 'Atlantis' in" in said
+    )
+    assert run(["score", str(model), str(tmp_path / "unseen.csv")]) == 0
+    assert "'Atlantis'" in capsys.readouterr().err
+    assert run(["score", str(model), str(PENGUINS)]) == 0
+    assert capsys.readouterr().err == ""
     frame.drop("body_mass_g").write_csv(tmp_path / "less.csv")
     message = refusal(capsys, "predict", model, tmp_path / "less.csv", "-o", tmp_path / "q.csv")
     assert "less.csv" in message
@@ -359,6 +369,44 @@ def test_numbers_beyond_reason_are_refused_at_once(tmp_path, capsys, option, val
     message = refusal(capsys, "fit", data, "--target", "y", "--model", tmp_path / "m", option, value)
     assert option in message
     assert not (tmp_path / "m").exists()
+
+
+def test_the_best_is_marked_for_each_target():
+    scored = {
+        "network, u": {"RMSE": 3.0},
+        "network, v": {"RMSE": 100.0},
+        "linear model, u": {"RMSE": 2.0},
+        "linear model, v": {"RMSE": 200.0},
+    }
+    marked = [line.split()[-1] for line in score_lines(scored)[1:]]
+    assert marked == ["3.0000", "100.000*", "2.0000*", "200.000"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.86471, "0.8647"), (-0.0038, "-0.0038"), (12.34567, "12.3457"), (123.45678, "123.457"), (9876.543, "9876.54")],
+)
+def test_numbers_are_rounded(value, text):
+    assert number(value) == text
+
+
+def test_a_linear_model_that_is_likelier_is_told(tmp_path, capsys):
+    rng, frame = simulated(200)
+    data = write(tmp_path, frame.with_columns(y=3.0 * pl.col("a") + 0.01 * rng.normal(size=200)))
+    assert run(["fit", str(data), "--target", "y", "--model", str(tmp_path / "m"), "--epochs", "2"]) == 0
+    assert "note: by NLL the linear model is better" in capsys.readouterr().out
+
+
+def test_targets_that_the_output_cannot_give_are_refused_when_scoring(tmp_path, capsys):
+    rng, frame = simulated(100)
+    counts = frame.with_columns(y=pl.Series(rng.poisson(3.0, 100)))
+    place = str(tmp_path / "m")
+    data = str(write(tmp_path, counts))
+    assert run(["fit", data, "--target", "y", "--output", "poisson", "--model", place, *FAST, "-q"]) == 0
+    data = write(tmp_path, counts.with_columns(y=pl.col("y") - 0.5))
+    message = refusal(capsys, "score", place, data)
+    assert "data.csv" in message
+    assert "whole numbers >= 0" in message
 
 
 def test_errors_in_the_validation_table_name_it(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Every parameter is checked by its own name."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_iris
 
@@ -163,3 +164,20 @@ def test_a_loss_that_reads_all_is_taken():
     with pytest.raises(cr.OptionError, match=r"does not depend on raw\[:, 1\]"):
         brier.fit(X2, classes)
     assert brier.fit(X2, classes > 0).n_iter_ == 2
+
+
+def test_frames_with_equal_names():
+    frame = pd.DataFrame(X[:, :2], columns=["a", "a"])
+    with pytest.raises(cr.TableError, match="two columns named 'a'"):
+        cr.FeedForwardRegressor().fit(frame, y)
+
+
+def test_a_validation_fraction_of_zero_holds_nothing_out():
+    options = {"n_members": 1, "max_iter": 2, "random_state": 0, "embedding": "none"}
+    assert cr.FeedForwardRegressor(validation_fraction=0.0, **options).fit(X, y).validation_loss_curve_ is None
+    assert cr.FeedForwardRegressor(**options).fit(X, y).validation_loss_curve_ is not None
+
+
+def test_a_loss_that_is_never_finite():
+    with pytest.raises(cr.OptionError, match="the loss is not finite for raw outputs of the target's size"):
+        cr.FeedForwardRegressor(loss=lambda raw, y: np.log(raw[:, 0] - 1e9)).fit(X, y)

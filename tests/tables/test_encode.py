@@ -244,7 +244,7 @@ def write_csv(tmp_path, frame):
         (
             {"x": [date(2020, 1, 1)] * 4},
             "column 'x', row 1 (line 2): '2020-01-01' is not a number (nor are 3 other cells), but the column held "
-            "numbers in training; correct it, or use --missing 2020-01-01",
+            "numbers in training; correct them, or use --missing 2020-01-01",
         ),
     ],
 )

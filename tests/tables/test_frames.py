@@ -145,3 +145,9 @@ def test_refusals(table, message):
     with pytest.raises(TableError, match=message) as caught:
         frame_from_any(table)
     assert "\n" not in str(caught.value)
+
+
+def test_equal_names_are_told() -> None:
+    frame = pd.DataFrame(np.zeros((3, 3)), columns=["a", "a", "b"])
+    with pytest.raises(TableError, match="the data frame has two columns named 'a'; rename one of them"):
+        frame_from_any(frame)

@@ -131,8 +131,8 @@ def test_complete_rows():
         (
             [0.5, 1.5, 2.5, 3.5],
             ["0.5", "much"],
-            "column 'y', row 2: 'much' is not a number, but the column held numbers in training; correct it, or use "
-            "--missing much",
+            "column 'y', row 2: 'much' is not a number, but the column held numbers in training; correct it, or "
+            "make it missing (None or NaN)",
         ),
         (
             [0.5, 1.5, 2.5, 3.5],

@@ -262,6 +262,19 @@ _SEEN = {
 }
 
 
+def linear_note(fitted: TableFit) -> list[str]:
+    """A word where the linear model is likelier than the network."""
+    measure = "log-loss" if "log-loss" in next(iter(fitted.scored.values())) else "NLL"
+    for label, values in fitted.scored.items():
+        linear = fitted.scored.get(f"linear model{label.removeprefix('network')}")
+        if label.startswith("network") and linear and linear[measure] < values[measure]:
+            return [
+                f"note: by {measure} the linear model is better, maybe by chance; --hidden none fits one, --report "
+                "says how sure the difference is"
+            ]
+    return []
+
+
 def search_lines(fitted: TableFit) -> list[str]:
     """What a search compared; nothing without one."""
     found = fitted.search
@@ -280,18 +293,19 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages:
 
     first = fitted.trainings[0]
     counts = ", ".join(f"{n} {what}" for what, n in fitted.n_rows.items() if n)
-    several = f" ({len(fitted.trainings)} networks)" if len(fitted.trainings) > 1 else ""
+    many, size = len(fitted.trainings), f"{first.layout.size} parameters"
+    networks = f"networks: {many} of {size} each; the first:" if many > 1 else f"network: {size},"
     kept = f", epoch {first.best_epoch} kept" if first.validation is not None else ""
     return [
         f"rows: {counts}" + ("; so many are equal that each of them counts for several" if fitted.thinned else ""),
         *search_lines(fitted),
         *([f"output: {story}"] if (story := fitted.model.facts.get("output_choice")) else []),
-        f"network: {first.layout.size} parameters{several}, {first.epoch} epochs{kept}; stopped because {first.reason}",
+        f"{networks} {first.epoch} epochs{kept}; stopped because {first.reason}",
         f"diagnosis: {diagnose(first.curves, first.best_epoch)}",
         "",
         f"scores on the {fitted.scored_on} rows (* best){_SEEN.get(fitted.scored_on, '')}:",
         *(f"  {line}" for line in score_lines(fitted.scored)),
-        *([f"warning: {fitted.warning}"] if fitted.warning else []),
+        *([f"warning: {fitted.warning}"] if fitted.warning else linear_note(fitted)),
         "",
         f"model:   {place}",
         f"report:  {' and '.join(map(str, pages)) or 'none; --report page.html writes one'}",

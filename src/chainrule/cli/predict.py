@@ -89,8 +89,10 @@ def prediction_table(
     import numpy as np
     import polars as pl
 
+    from chainrule.cli.terminal import encoded
+
     levels = levels or []
-    rows = [model.inputs.encoder.to_matrix(frame, source)]
+    rows = encoded(model, frame, source)
     target = model.target
     one = len(target.names) == 1
     columns: dict[str, Any] = {}

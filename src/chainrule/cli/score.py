@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from chainrule.errors import TableError
+
 
 def score(
     model: Path,
@@ -25,7 +27,7 @@ def score(
     data
         Table with the model's columns and its target.
     """
-    from chainrule.cli.terminal import score_lines, table
+    from chainrule.cli.terminal import encoded, score_lines, table
     from chainrule.models.model import load_model
     from chainrule.models.scores import MEANINGS
     from chainrule.models.table import row_weights, scored_each
@@ -35,7 +37,11 @@ def score(
     frame = read_table(data, missing=missing or ())
     frame = complete_rows(frame, fitted.target.names, drop=drop_missing_target, source=data)
     y = fitted.target.to_array(frame, data)
-    distribution = fitted.distribution([fitted.inputs.encoder.to_matrix(frame, data)])
+    try:
+        fitted.output.check_target(y)
+    except TableError as error:
+        raise TableError(f"{data}: {error}") from None
+    distribution = fitted.distribution(encoded(fitted, frame, data))
     scored = scored_each("", distribution, fitted.target, y, row_weights(frame, weight, data), fitted)
     print(f"{model} on {data}: {frame.height} rows")
     if len(scored) > 1:  # each target by itself: they have units of their own

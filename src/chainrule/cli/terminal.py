@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from chainrule.models.model import Model
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -24,24 +31,35 @@ def score_lines(scored: Mapping[str, Mapping[str, float]], mark: bool = True) ->
     from chainrule.models.scores import MEANINGS
 
     names = list(next(iter(scored.values())))
-    best: dict[str, float] = {}
-    for name in names:
-        values = [s[name] for s in scored.values()]
-        if mark and name in MEANINGS and name != "cover 90%":
-            best[name] = max(values) if MEANINGS[name][1] else min(values)
-    rows = [["", *names]]
-    for model, values_by_name in scored.items():
-        cells = [number(values_by_name[n]) + ("*" if values_by_name[n] == best.get(n) else " ") for n in names]
-        rows.append([model, *cells])
-    rows[0] = ["", *(f"{n} " for n in names)]
-    return table(rows)
+
+    def best(name: str, target: str) -> float | None:
+        values = [s[name] for label, s in scored.items() if label.endswith(target)]
+        if not mark or name not in MEANINGS or name == "cover 90%":
+            return None
+        return max(values) if MEANINGS[name][1] else min(values)
+
+    rows = [["", *(f"{n} " for n in names)]]
+    for model, values in scored.items():
+        target = "".join(model.partition(", ")[1:])  # of several targets each has a best of its own
+        rows.append([model, *(number(values[n]) + ("*" if values[n] == best(n, target) else " ") for n in names)])
+    return [line.rstrip() for line in table(rows)]
 
 
 def number(value: float) -> str:
     """A score with four digits that matter."""
     if value != value:  # such as R² of a single row
         return "—"
-    return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.4f}"[: max(7, 1)]
+    if abs(value) < 1e-3 or abs(value) >= 1e4:
+        return f"{value:.4g}"
+    return f"{value:.{min(4, 6 - len(str(int(abs(value)))))}f}"
+
+
+def encoded(model: Model, frame: pl.DataFrame, source: Path) -> list[np.ndarray]:
+    """What the model reads of a table; categories that it does not know are told."""
+    matrix = model.inputs.encoder.to_matrix(frame, source)
+    for line in model.inputs.encoder.unseen(matrix, frame):
+        print(f"chainrule: warning: {source}: {line}", file=sys.stderr)
+    return [matrix]
 
 
 class Progress:
@@ -73,7 +91,7 @@ class Progress:
             best = f"best {number(training.best_loss)} (epoch {training.best_epoch})"
             text += f"  validation {number(curves.validation[-1])}  {best}"
         if self._runs > 1:
-            text = f"  network {self._runs}{text}"
+            text = f"  training {self._runs}{text}"
         print(("\r\x1b[2K" if self.live else "") + text, end=end, file=sys.stderr, flush=True)
 
     def close(self) -> None:

@@ -317,7 +317,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         share, wanted = float(self._setting("validation_fraction")), self._setting("early_stopping")
         if wanted != "auto":
             return share if wanted else None
-        if n < self._enough_to_hold_out or isinstance(self._optimizer(), LBFGS):
+        if not share or n < self._enough_to_hold_out or isinstance(self._optimizer(), LBFGS):
             return None
         return max(share, min(0.2, 100 / n))  # a loss over fewer than a hundred rows says little
 

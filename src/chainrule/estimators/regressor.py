@@ -42,7 +42,7 @@ class FeedForwardRegressor(RegressionEstimator):
         then training stops.
     early_stopping : bool or "auto"
         Watch the loss of held-out rows and keep the best epoch; "auto": from 10 rows on, 100 rows or a fifth of
-        them, whichever are fewer, but at least `validation_fraction`.
+        them, whichever are fewer, but at least `validation_fraction`; none if that is 0.
     validation_fraction : float, default=0.1
     embedding : {"auto", "none", "piecewise"}, default="auto"
         Whether columns of numbers also enter as `PiecewiseLinear` values, which lets the network follow jumps and

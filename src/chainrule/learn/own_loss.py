@@ -31,7 +31,7 @@ def check_reads_all(loss: Loss, output: Output, y: np.ndarray) -> None:
     y = np.asarray(y[:_ROWS], np.float64)
     rng, shape = np.random.default_rng(0), (len(y), output.n_raw(y.shape[1]))
     center, spread = y.mean(), y.std() + 1.0
-    read = np.zeros(shape[1], bool)
+    read, finite = np.zeros(shape[1], bool), False
     with np.errstate(all="ignore"):
         for _ in range(_DRAWS):
             raw, other = center + spread * rng.normal(size=(2, *shape))
@@ -39,6 +39,12 @@ def check_reads_all(loss: Loss, output: Output, y: np.ndarray) -> None:
             for k in np.flatnonzero(~read):
                 changed = np.where(np.arange(shape[1]) == k, other, raw)
                 read[k] = not np.array_equal(before, loss(changed, y), equal_nan=True)
+            finite = finite or bool(np.isfinite(before).all())
+    if not finite:
+        raise OptionError(
+            "the loss is not finite for raw outputs of the target's size; keep its logarithms, roots and divisions "
+            "away from what they cannot take"
+        )
     if not read.all():
         raise OptionError(
             f"the loss does not depend on raw[:, {np.argmin(read)}], one of the {shape[1]} raw outputs of {output!r}, "

@@ -37,6 +37,7 @@ from chainrule.tables import (
     raw_columns,
 )
 from chainrule.tables.place import listed, place, source_name, unknown_column
+from chainrule.tables.target import refuse_far
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,11 @@ def is_table(X: Any) -> bool:
         return False
     import narwhals as nw
 
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    try:
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError:
+        frame_from_any(X)  # says which
+        raise
     if not isinstance(frame, nw.DataFrame):
         return False
     return any(not dtype.is_numeric() for dtype in frame.schema.values())
@@ -290,6 +295,7 @@ def fit_table(
     weights = row_weights(frame, table.weight, source)
     output = choose_output(schema, table.output)
     everything = fit_target_encoder(schema, frame, source=source).to_array(frame, source)
+    refuse_far(schema.targets, everything, source)
     output.check_target(everything)
     there = np.flatnonzero(weights)
     columns = table_columns(frame[there] if len(there) < len(frame) else frame, everything[there], schema)

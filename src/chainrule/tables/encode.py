@@ -178,6 +178,29 @@ class Encoder(Stored, frozen=True, forbid_unknown_fields=True, dict=True):
             matrix[:, k] = _codes(encoding, frame[encoding.name], source)
         return matrix
 
+    def unseen(self, matrix: np.ndarray, frame: pl.DataFrame) -> list[str]:
+        """What is to be said of categories that training did not have, for each column that holds some.
+
+        Parameters
+        ----------
+        matrix : array of shape (n_rows, n_columns)
+            Of `to_matrix`.
+        frame : polars.DataFrame
+        """
+        said = []
+        for k, encoding in enumerate(self.encodings):
+            if not isinstance(encoding, Categorical):
+                continue
+            rows = np.flatnonzero(matrix[:, k] == -1)
+            if len(rows):
+                cells = "1 cell" if len(rows) == 1 else f"{len(rows)} cells"
+                cell = shown(frame[encoding.name][int(rows[0])])
+                said.append(
+                    f"column {shown(encoding.name)}: {cells} of categories that training did not have, first {cell} in "
+                    f"row {rows[0] + 1}; they count as none of {listed(encoding.categories, 4)}"
+                )
+        return said
+
     def to_arrays(self, frame: pl.DataFrame, source: Source = None) -> dict[str, np.ndarray]:
         """The raw columns of `to_matrix` by name, each of shape (n_rows,)."""
         return dict(zip(self.columns, np.ascontiguousarray(self.to_matrix(frame, source).T), strict=True))

@@ -52,6 +52,7 @@ def frame_from_any(table: Any) -> pl.DataFrame:
         if isinstance(frame, nw.LazyFrame):
             frame = frame.collect("polars")
     except NarwhalsError as error:
+        _refuse_equal([str(name) for name in getattr(table, "columns", ())])
         raise TableError(f"the data frame cannot be used: {' '.join(str(error).split())[:200]}") from None
     if isinstance(frame, nw.DataFrame):
         return _unite(
@@ -65,11 +66,14 @@ def frame_from_any(table: Any) -> pl.DataFrame:
 
 
 def _unite(columns: Sequence[pl.Series]) -> pl.DataFrame:
-    names = [c.name for c in columns]
+    _refuse_equal([c.name for c in columns])
+    return pl.DataFrame(columns)
+
+
+def _refuse_equal(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise TableError(f"the data frame has two columns named {shown(name)}; rename one of them")
-    return pl.DataFrame(columns)
 
 
 def _from_series(name: str, column: Series[Any]) -> pl.Series:

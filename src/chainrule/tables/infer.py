@@ -84,7 +84,8 @@ def infer_schema(
     task = _common_task(chosen, prefix)
     if not any(c.role == "input" for c in columns):
         reasons = ", ".join(f"{shown(c.name)} ({c.reason})" for c in columns if c.role == "dropped")[:200]
-        why = f"; left out: {reasons}; keep one with --type COLUMN=numeric|categorical" if reasons else "; add some"
+        keep = "keep one with --type COLUMN=numeric|categorical" if source is not None else "add others"
+        why = f"; left out: {reasons}; {keep}" if reasons else "; add some"
         raise TableError(f"{prefix}no column is left to predict from{why}")
     return Schema(
         columns=tuple(columns),

@@ -29,7 +29,7 @@ import polars as pl
 
 from chainrule.errors import TableError
 from chainrule.tables.cells import DATE, TRUTH, WRITTEN_NUMBER, counted, is_whole, labels, numbers
-from chainrule.tables.place import Source, listed, option, place, shown
+from chainrule.tables.place import Source, advice, listed, place, shown
 from chainrule.tables.schema import Column, DroppedKind, InputKind
 
 #: a text column with at least this share of numbers or dates is meant to be one
@@ -118,7 +118,7 @@ def _numeric(column: pl.Series, source: Source, counts: dict[str, Any]) -> Colum
     if column.dtype.is_temporal():
         raise TableError(
             f"{place(source, column=column.name)} holds dates or times, not numbers; make numbers of them (year, "
-            f"month, days since a day), or use {option('--drop', column.name)}"
+            f"month, days since a day), or {advice(source, '--drop', column.name)}"
         )
     if column.dtype == pl.String:
         refuse_words(column, source)
@@ -205,7 +205,7 @@ def text_meaning(column: pl.Series, source: Source) -> Literal["dates", "truth",
         row = _first(numbers(column).is_null() & column.is_not_null())
         raise TableError(
             f"{place(source, row, column.name)}: {shown(column[row])} is a number with separators or signs; write "
-            f"plain numbers such as 1234.5, or use {option('--type', column.name, 'categorical')}"
+            "plain numbers such as 1234.5"
         )
     if share(texts.str.strip_chars().str.contains(DATE)) >= MOSTLY:
         return "dates"
@@ -229,13 +229,15 @@ def refuse_words(column: pl.Series, source: Source, remedy: str | None = None) -
     row, count = _first(wrong), int(wrong.sum())
     cell = f"{place(source, row, column.name)}: {shown(column[row])} is not a number"
     others = "" if count == 1 else f" (nor {'is 1 other cell' if count == 2 else f'are {count - 1} other cells'})"
-    missing = option("--missing", column[row])
+    alike = column.filter(wrong).n_unique() == 1  # one spelling may mean that the value is missing
+    missing = f", or {advice(source, '--missing', column[row])}" if alike else ""
     if remedy == "":
-        raise TableError(f"{cell}{others}, but the column held numbers in training; correct it, or use {missing}")
-    remedy = remedy or option("--type", column.name, "categorical")
+        them = "it" if count == 1 else "them"
+        raise TableError(f"{cell}{others}, but the column held numbers in training; correct {them}{missing}")
+    remedy = f"use {remedy}" if remedy else advice(source, "--type", column.name, "categorical")
     if count == len(column) - column.null_count():
-        raise TableError(f"{cell}, nor is any other cell of the column; use {remedy}")
-    raise TableError(f"{cell} but the column holds numbers{others}; correct it, or use {missing}, or {remedy}")
+        raise TableError(f"{cell}, nor is any other cell of the column; {remedy}")
+    raise TableError(f"{cell} but the column holds numbers{others}; correct it{missing}, or {remedy}")
 
 
 def _first(which: pl.Series) -> int:
@@ -259,7 +261,7 @@ def _boolean(column: pl.Series, source: Source, counts: dict[str, Any]) -> Colum
         row = int(np.argmax(wrong))
         raise TableError(
             f"{place(source, row, column.name)}: {shown(column[row])} is neither true nor false; write true or false "
-            f"(yes, no, 1, 0), or use {option('--type', column.name, 'categorical')}"
+            f"(yes, no, 1, 0), or {advice(source, '--type', column.name, 'categorical')}"
         )
     return Column(name=column.name, role="input", kind="boolean", reason="true or false", **counts)
 

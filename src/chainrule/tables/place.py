@@ -76,6 +76,17 @@ def option(flag: str, column: str, value: str | None = None) -> str:
     return f"{flag} {shlex.quote(text) if text.isprintable() and len(text) <= 2 * LONGEST else shown(text)}"
 
 
+def advice(source: Source, flag: str, column: str, value: str | None = None) -> str:
+    """What to do about a column or cell: an option for a file's, what to write in Python for a data frame's."""
+    if source is not None:
+        return f"use {option(flag, column, value)}"
+    return {
+        "--type": "make the column text (astype(str))",
+        "--drop": "leave the column out",
+        "--missing": "make it missing (None or NaN)",
+    }[flag]
+
+
 def headless(columns: Sequence[str]) -> str:
     """A question where the column names look like the cells of a row; else empty."""
     numbers = [name for name in columns if name.strip().lstrip("+-").replace(".", "", 1).isdigit()]
