@@ -233,6 +233,18 @@ def test_a_loaded_estimator_knows_how_it_was_trained(tmp_path, dtype):
     assert (tmp_path / "n.chainrule").read_bytes() == (tmp_path / "m.chainrule").read_bytes()
 
 
+def test_many_layers_predict_with_their_own_statistics(tmp_path):
+    """Six batch normalisations among twelve layers: "layer10" comes before "layer2" in the order of names."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = X[:, 0] + 0.1 * rng.normal(size=200)
+    net = cr.Network([layer for _ in range(6) for layer in (cr.Dense(4, "tanh"), cr.BatchNorm())], output=cr.Gaussian())
+    est = cr.FeedForwardRegressor(network=net, n_members=1, random_state=0, max_iter=3).fit(X, y, X_val=X, y_val=y)
+    assert -est.predict_dist(X).logpdf(y).mean() == pytest.approx(est.best_loss_, rel=1e-5)
+    est.save(tmp_path / "m.chainrule")
+    np.testing.assert_array_equal(cr.load(tmp_path / "m.chainrule").predict(X), est.predict(X))
+
+
 def test_a_unit_of_ones_own_is_saved_as_its_graph(tmp_path):
     X, y = load_iris(return_X_y=True)
     model = cr.FeedForwardClassifier([cr.Dense(8, lambda z: np.sin(z))], max_iter=10, random_state=0).fit(X, y)

@@ -84,13 +84,13 @@ class Network:
         return Layout(tuple(pieces))
 
     def buffers(self, n_inputs: int) -> dict[str, np.ndarray]:
-        """Initial running statistics of layers that keep some, by name."""
+        """Initial running statistics of layers that keep some, by name; in the order of names, as graphs take them."""
         found: dict[str, np.ndarray] = {}
         width = n_inputs
         for name, layer in self._named_layers():
             found |= {f"{name}.{key}": value for key, value in layer.buffers(width).items()}
             width = layer.width(width)
-        return found
+        return dict(sorted(found.items()))
 
     def hyper(self) -> dict[str, float]:
         """Hyper-parameters of the layers, by name."""
