@@ -40,7 +40,7 @@ Parts = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def model_files(count: int, seed: int) -> Iterator[Check]:
-    """The section: a fifth of the tries for each kind of mutation."""
+    """The section: `count` mutations, of each kind its share."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         originals = [each.read_bytes() for each in _models(Path(folder))]
@@ -48,7 +48,10 @@ def model_files(count: int, seed: int) -> Iterator[Check]:
         whole = [_Try(_unchanged, original, "the original") for original in originals]
         yield run_tries("as written", whole, attempt, whole)
         for name, mutate in MUTATIONS.items():
-            tries = [_Try(mutate, originals[k % len(originals)], f"{seed}/{name}/{k}") for k in range(count // 5)]
+            tries = [
+                _Try(mutate, originals[k % len(originals)], f"{seed}/{name}/{k}")
+                for k in range(round(count * SHARES[name]))
+            ]
             yield run_tries(name, tries, attempt, whole)
 
 
@@ -335,3 +338,6 @@ MUTATIONS: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "tensors edited, checksum right": edit_tensors,
     "graphs crafted, checksum right": craft_graph,
 }
+
+#: of the tries; crafted graphs are compiled, each of them for as long as thirty others take
+SHARES = dict(zip(MUTATIONS, (0.25, 0.25, 0.25, 0.2, 0.05), strict=True))

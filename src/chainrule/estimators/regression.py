@@ -14,9 +14,7 @@ from chainrule.estimators.base import FeedForwardEstimator, named_output
 from chainrule.models.inputs import numeric_target
 from chainrule.outputs import Gaussian, Output
 from chainrule.tables import TargetEncoder
-
-#: targets farther from zero are refused
-FARTHEST = 1e150
+from chainrule.tables.target import FARTHEST_TARGET
 
 
 class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
@@ -63,11 +61,11 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         y = y.reshape(len(y), -1)
-        far = np.abs(y).max(axis=1, initial=0.0) > FARTHEST
+        far = np.abs(y).max(axis=1, initial=0.0) > FARTHEST_TARGET
         if far.any():
             row = int(np.flatnonzero(far)[0])
             raise OptionError(
-                f"y is {y[row][np.abs(y[row]).argmax()]:g} in row {row}; numbers beyond {FARTHEST:g} cannot be "
+                f"y is {y[row][np.abs(y[row]).argmax()]:g} in row {row}; numbers beyond {FARTHEST_TARGET:g} cannot be "
                 "squared, divide y by a power of ten"
             )
         return y

@@ -150,7 +150,7 @@ class Training:
         if not len(rows):
             raise OptionError(
                 "there are no rows to train on: their weights are zero, or too small beside the largest in "
-                f"{options.dtype}"
+                f"{options.dtype}; divide the largest ones"
             )
         if options.batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, got {options.batch_size}")

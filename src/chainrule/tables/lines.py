@@ -92,7 +92,11 @@ def _count(number: int, noun: str) -> str:
 
 
 def _quoting(error: str) -> str:
-    if "field larger than field limit" in error or "unexpected end of data" in error:
+    if "field larger than field limit" in error:
+        return (
+            f"a cell of more than {csv.field_size_limit():,} characters; shorten it, or is a quoted one never closed?"
+        )
+    if "unexpected end of data" in error:
         return 'a quoted cell is never closed; close it, or double a quotation mark that belongs to the text ("")'
     return 'a quotation mark inside a quoted cell; double it ("")'
 

@@ -27,6 +27,8 @@ _OTHER_FORMATS = {
 #: the commonest words for missing, which polars can skip while it reads numbers; `settle` knows them all
 _COMMON_MISSING = ["NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?"]
 _SAMPLE_BYTES = 1 << 16
+#: more are a line break lost, or a table turned on its side; a model file holds fewer
+MOST_COLUMNS = 100_000
 
 
 def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> pl.DataFrame:
@@ -55,7 +57,8 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
     ------
     TableError
         If there is no such file, it cannot be read, is empty, has a header only, is not UTF-8 text, has lines with
-        more or fewer cells than the header, unmatched quotes, equal column names, or is damaged. One line.
+        more or fewer cells than the header, unmatched quotes, equal column names, more than 100 000 columns, or is
+        damaged; if it is a device or pipe, which may never end. One line.
     """
     name = source_name(path)
     suffix = os.path.splitext(os.fspath(path))[1].lower()
@@ -66,6 +69,8 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
             raise _no_file(name)
         endings = ", ".join(TEXT_SUFFIXES + PARQUET_SUFFIXES)
         raise TableError(f"{name}: cannot tell the format from {shown(suffix)}; name a file that ends in {endings}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise TableError(f"{name}: is not a regular file but a device or pipe; write the table to a file first")
     data = _bytes_of(path, name)
     if not data:
         raise TableError(f"{name}: is empty; a table needs a header line and rows")
@@ -224,6 +229,11 @@ def _blank_numbers(data: bytes) -> bool:
 
 def _names(header: Sequence[str]) -> list[str]:
     """Column names without blanks around them, every one distinct."""
+    if len(header) > MOST_COLUMNS:
+        raise Malformed(
+            f"has {len(header):,} columns, of which {MOST_COLUMNS:,} can be read; leave some out, or is a line break "
+            "missing?"
+        )
     names = [name.strip() or f"unnamed_{k}" for k, name in enumerate(header, start=1)]
     first: dict[str, int] = {}
     for k, name in enumerate(names, start=1):

@@ -16,6 +16,9 @@ from chainrule.tables.schema import Label, Schema, Task
 from chainrule.tables.statistics import FARTHEST, standard_scaling
 from chainrule.tables.stored import Stored
 
+#: targets farther from zero are refused
+FARTHEST_TARGET = 1e150
+
 
 def complete_rows(
     frame: pl.DataFrame, targets: tuple[str, ...], *, drop: bool = False, source: Source = None
@@ -150,6 +153,24 @@ class TargetEncoder(Stored, frozen=True, forbid_unknown_fields=True):
                 f"were {listed(classes)}; correct it, leave the row out, or train the model again"
             )
         return values
+
+
+def refuse_far(names: tuple[str, ...], y: np.ndarray, source: Source = None) -> None:
+    """Refuse targets (n_rows, n_targets) whose squared errors are no numbers any more: scores would be infinite.
+
+    Raises
+    ------
+    TableError
+        Naming column and row.
+    """
+    far = np.argwhere(np.abs(y) > FARTHEST_TARGET)
+    if len(far):
+        row, column = far[0]
+        raise TableError(
+            f"{place(source, int(row), names[column])}: targets beyond {FARTHEST_TARGET:g} cannot be squared, got "
+            f"{y[row, column]:g}; "
+            "divide the column by a power of ten, or correct the cell"
+        )
 
 
 def fit_target_encoder(
