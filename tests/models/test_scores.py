@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import r2_score, root_mean_squared_error
 
+import chainrule as cr
 from chainrule.models.fit import FitOptions
 from chainrule.models.scores import MEANINGS, scores
 from chainrule.models.table import TableOptions, fit_table, read_schema
@@ -50,10 +51,12 @@ def test_error_beyond_the_target_s_own_scale():
 
 
 @pytest.mark.parametrize("output", ["gaussian", "mixture:2", "student_t"])
-def test_a_table_s_target_near_the_end_of_float64(output):
+def test_a_table_s_target_whose_squares_end_float64(output):
     x = rng.normal(size=60)
-    y = 1e299 * (3.0 * x + rng.normal(size=60))
+    y = 1e148 * (3.0 * x + rng.normal(size=60))
     options = TableOptions(targets=("y",), output=output, baselines=False)
     frame, schema = read_schema(pl.DataFrame({"x": x, "y": y}), options)
     fitted = fit_table(frame, schema, options, FitOptions(layers=(8,), max_epochs=20))
     assert np.isfinite(list(fitted.scored["network"].values())).all()
+    with pytest.raises(cr.TableError, match=r"column 'y', row 1: targets beyond 1e\+150 cannot be squared"):
+        fit_table(frame.with_columns(pl.col("y") * 1e10), schema, options, FitOptions(layers=(8,), max_epochs=2))
