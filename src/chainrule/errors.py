@@ -1,5 +1,8 @@
 """Every error chainrule raises on purpose. Each message is one line: what, where, and what to do about it."""
 
+import sys
+import warnings
+
 
 class ChainruleError(Exception):
     """Base of all errors raised on purpose by chainrule."""
@@ -65,3 +68,11 @@ class CompileError(ChainruleError, RuntimeError):
 
 class OutOfMemoryError(ChainruleError, MemoryError):
     """There is not enough memory for the intermediate values of a graph; names the largest."""
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the user's own line, whatever of ours and scikit-learn's lies between."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] in ("chainrule", "sklearn"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)

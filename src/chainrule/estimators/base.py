@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, warn_caller
 from chainrule.estimators.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from chainrule.estimators.parameters import check_parameters, seed_of_state, threads_of
 from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_of_name
@@ -390,7 +389,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         model = finish(first.network, inputs, target, self.trainings_, {**self._facts(), **facts})
         self.model_ = calibrated(model, self.trainings_, self._setting("calibrate"))
         if self.model_.facts["spikes"]:
-            warnings.warn(self.model_.facts["spikes"], stacklevel=3)
+            warn_caller(self.model_.facts["spikes"])
         self._show()
 
     def _facts(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from chainrule.errors import OptionError, TableError
+from chainrule.errors import OptionError, TableError, warn_caller
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 from chainrule.learn.optimizers import LBFGS
 from chainrule.learn.training import Rows, Training
@@ -90,7 +89,7 @@ def table_inputs(X: Any, weights: np.ndarray, scaling: Scaling = "robust") -> In
     schema = infer_schema(frame)
     gone = [f"{c.name!r} ({c.reason})" for c in schema.dropped if c.kind not in ("constant", "empty")]
     if gone:
-        warnings.warn(f"columns left out: {', '.join(gone)}", stacklevel=4)
+        warn_caller(f"columns left out: {', '.join(gone)}")
     return Inputs(fit_encoder(schema, frame, weights, scaling), named=True)
 
 
