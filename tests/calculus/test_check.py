@@ -388,3 +388,8 @@ def test_readable_report() -> None:
     assert lines[3].startswith("  w.a ")
     assert "4 of 4" in lines[3]
     assert "rules of operations" in lines[-1]
+
+
+def test_points_outside_the_domain_are_refused() -> None:
+    with pytest.raises(cr.OptionError, match="the function is not a number at this point; the first is log"):
+        cr.check_gradient(lambda x: np.sum(np.log(x)), np.array([-1.0, 2.0]))

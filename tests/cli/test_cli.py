@@ -428,3 +428,11 @@ def test_a_full_screen_is_one_line(fitted):
     )
     assert done.returncode == 1
     assert done.stderr.strip() == "chainrule: cannot write the output: No space left on device"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--batch-size", "10"), ("--learning-rate", "0.1")])
+def test_options_without_effect_are_refused(tmp_path, capsys, option, value):
+    _, frame = simulated(60)
+    data = write(tmp_path, frame.with_columns(y=pl.col("a")))
+    given = ["--target", "y", "--model", tmp_path / "m", "--optimizer", "lbfgs", option, value]
+    assert f"leave {option} out" in refusal(capsys, "fit", data, *given)

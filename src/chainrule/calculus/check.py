@@ -88,6 +88,7 @@ def check_gradient(
     if order not in (1, 2):
         raise OptionError(f"check_gradient: order must be 1 or 2, got {order!r}")
     subject = Subject.of(f, args, seed)
+    subject.refuse_outside()
     rtol = TOLERANCE["double" if subject.precision < 1e-12 else "single"] if rtol is None else rtol
     rng = np.random.default_rng(seed)
     graph = subject.graph if order == 1 else subject.product_graph(rng)

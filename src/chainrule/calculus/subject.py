@@ -10,8 +10,9 @@ import numpy as np
 
 from chainrule.calculus.continuation import continues, hold
 from chainrule.calculus.derivatives import grad, jvp
-from chainrule.errors import DifferentiationError
+from chainrule.errors import DifferentiationError, OptionError
 from chainrule.graph.graph import Graph
+from chainrule.graph.interpret import first_non_finite
 from chainrule.graph.trace import Traced, argument_names, as_recordable, inline, label, trace
 from chainrule.graph.tree import TreeShape, flatten
 
@@ -65,7 +66,8 @@ class Subject:
         def named(*variables: Any) -> Any:
             return called(*[label(x, name) for x, name in zip(variables, free_names, strict=True)])
 
-        recorded = trace(named, *leaves)
+        with np.errstate(all="ignore"):  # said in words, see `refuse_outside`
+            recorded = trace(named, *leaves)
         graph = hold(recorded, leaves)
         return cls(called, called if graph is recorded else replayed(graph), leaves, free_names, graph)
 
@@ -85,6 +87,23 @@ class Subject:
                 return float(self.function(*leaves))
         except OUTSIDE:
             return float("nan")
+
+    def refuse_outside(self) -> None:
+        """Refuse a point at which the function has no value, and so no derivative.
+
+        Raises
+        ------
+        OptionError
+            Naming the first operation without a number.
+        """
+        value = self.value(self.leaves)
+        if np.isnan(value):
+            with np.errstate(all="ignore"):
+                first = first_non_finite(self.graph, self.leaves)
+            where = "" if first is None else f"; the first is {self.graph.nodes[first].primitive.name}"
+            raise OptionError(
+                f"check_gradient: the function is not a number at this point{where}; choose a point of its domain"
+            )
 
     def gradient(self, leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The function's gradient by its leaves, in reverse mode."""

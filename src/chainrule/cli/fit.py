@@ -123,6 +123,8 @@ def fit(
         calibrate=calibrate,
     )
     training = fit_options(network)
+    if calibrate != "none" and validation is None and not validation_fraction:
+        raise OptionError(f"--calibrate {calibrate} learns from rows for validation; leave it a --validation-fraction")
     check_writable(place)
     refuse_same_file(place, data, validation)
     if report is not None:
@@ -201,10 +203,17 @@ def fit_options(network: NetworkOptions) -> FitOptions:
     if network.learning_rate is not None and not 0.0 < network.learning_rate < float("inf"):
         raise OptionError(f"--learning-rate must be a positive number, got {network.learning_rate}")
     sizes = [] if network.hidden.strip() in ("", "none", "0") else network.hidden.split(",")
-    if not all(s.strip().isdigit() and int(s) for s in sizes):
+    if not all(s.strip().isdecimal() and int(s) for s in sizes):
         raise OptionError(f"--hidden takes numbers of units such as 64,64, or none; got {network.hidden!r}")
     if network.activation not in UNITS:
         raise OptionError(f"--activation takes one of {', '.join(sorted(UNITS))}; got {network.activation!r}")
+    if network.optimizer == "lbfgs":
+        for name in ("batch_size", "learning_rate"):
+            if getattr(network, name) is not None:
+                raise OptionError(
+                    "--optimizer lbfgs takes all rows at once and finds its own steps; leave "
+                    f"--{name.replace('_', '-')} out, or choose another optimizer"
+                )
     usual = network.optimizer == "adam" and network.learning_rate is None
     optimizer = None if usual else optimizer_of_name(network.optimizer, network.learning_rate)
     return FitOptions(
