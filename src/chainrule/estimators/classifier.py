@@ -22,7 +22,8 @@ class FeedForwardClassifier(ClassificationEstimator):
     calibrate : {"none", "scale"}
         "scale": class probabilities get the temperature that is likeliest on the validation rows.
     class_weight : dict, "balanced" or None
-        Weights of classes, multiplied into the row weights, on the validation rows too.
+        Weights of classes, multiplied into the row weights, on the validation rows too. For one target column; several
+        binary ones have classes of their own each, so that only `sample_weight` says what is meant.
 
     Attributes
     ----------
