@@ -53,7 +53,8 @@ def compile(f: Callable[..., Any], *, target: Target | None = None) -> Compiled:
     Notes
     -----
     What f takes from outside (globals, closures, random numbers) is read once, when f is recorded: make an argument of
-    whatever may change. A Python float is a float32 number if all floating-point arrays among the arguments are float32, else float64.
+    whatever may change. A Python float is a float32 number if all floating-point arrays among the arguments are
+    float32, else float64.
 
     Examples
     --------
