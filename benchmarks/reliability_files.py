@@ -182,7 +182,7 @@ def edit_description(content: bytes, rng: random.Random) -> bytes:
         container, key = rng.choice(places)
         match rng.choice(("replace", "replace", "replace", "delete", "double", "exchange")):
             case "replace":
-                container[key] = rng.choice(_VALUES)
+                container[key] = _copy(rng.choice(_VALUES))  # else the next edit would change the list of values
             case "delete":
                 del container[key]
             case "double" if isinstance(container, list):

@@ -56,7 +56,10 @@ class Command:
             else:
                 (folder / file).write_bytes(content.encode() if isinstance(content, str) else content)
         before = _listing(folder)
-        status, said = self._run(folder)
+        try:
+            status, said = self._run(folder)
+        except Exception as error:
+            return f"ends with {type(error).__name__}: {error}"
         lines = said.strip().splitlines()
         if "Traceback" in said:
             return f"a traceback: {lines[-1]}"

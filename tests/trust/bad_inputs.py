@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from trust.bad_case import Case
 from trust.bad_files import FILES
+from trust.bad_options import OPTIONS
 from trust.bad_values import VALUES
 
 CASES: dict[str, Sequence[Case]] = {
     "files": FILES,
     "values": VALUES,
+    "options": OPTIONS,
 }

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
 from chainrule import __version__
@@ -25,12 +26,22 @@ from chainrule.cli.score import score
 from chainrule.cli.summary import summary
 from chainrule.errors import ChainruleError, TrainingStopped
 
+
+def _converted(type_: Any, tokens: Sequence[Token]) -> Any:
+    """The value of an option; whole numbers are not rounded to, as they are by default."""
+    if int in (type_, *get_args(type_)):
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError(f"{token.value!r} is not a whole number")
+    return convert(type_, tokens)
+
+
 app = App(
     name="chainrule",
     help="Deep feed-forward networks on tables: a predictive distribution for every row, from one command.",
     version=__version__,
     help_format="plaintext",
-    default_parameter=Parameter(negative=""),
+    default_parameter=Parameter(negative="", converter=_converted),
     suppress_keyboard_interrupt=False,  # `run` says it
 )
 COMMANDS = (fit, predict, score, check, explain, summary, export, demo, play, bench)
@@ -87,7 +98,8 @@ def _usage(error: CycloptsError) -> str:
         name = error.argument.name.lstrip("-")
         if error.argument.index is not None:
             return f"the argument {name.upper()} is missing"
-    return " ".join(str(error).split()).rstrip(".")
+    text = " ".join(str(error).split())
+    return text if text.endswith("...") else text.removesuffix(".")
 
 
 def _command(arguments: Sequence[str]) -> list[str]:

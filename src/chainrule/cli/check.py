@@ -39,6 +39,8 @@ def check(
 
     if rows < 1:
         raise OptionError(f"--rows must be at least 1, got {rows}")
+    if seed < 0:
+        raise OptionError(f"--seed must be at least 0, got {seed}")
     fitted = load_model(model)
     frame = read_table(data, missing=missing or ()).with_row_index("")
     frame = complete_rows(frame, fitted.target.names, drop=drop_missing_target, source=data)

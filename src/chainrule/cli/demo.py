@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from chainrule.errors import OptionError
+
 
 def demo(
     name: str | None = None,
@@ -37,6 +39,8 @@ def demo(
         for each in names:
             print(f"  {each.ljust(width)}  {demo_of_name(each).title}")
         return
+    if seed < 0:
+        raise OptionError(f"--seed must be at least 0, got {seed}")
     chosen = demo_of_name(name)
     require_matplotlib()
     path = output if output is not None else Path(f"{name}.html")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from chainrule.errors import OptionError
+
 
 def play(
     data: Path | None = None,
@@ -30,8 +32,12 @@ def play(
     from chainrule.show.play.data import of_table
     from chainrule.show.play.server import Playground, address, serve
 
+    if not 0 <= port < 2**16:
+        raise OptionError(f"--port must lie between 0 and {2**16 - 1}, got {port}")
     names = (target,) if target else ()
     looked_at = tuple(a.strip() for a in axes.split(",")) if axes else ()
+    if len(set(looked_at)) < len(looked_at):
+        raise OptionError(f"--axes names a column twice in {axes!r}; name two different ones, such as height,weight")
     playground = Playground(None if data is None else of_table(data, names, looked_at))
     server = serve(playground, port)
     print(f"playground: {address(server, playground)}\n(this machine only; Ctrl-C stops it)", flush=True)

@@ -79,6 +79,10 @@ def parse_quantiles(text: str | None) -> list[float]:
         raise OptionError(f"--quantiles takes numbers such as 0.1,0.5,0.9, got {text!r}") from None
     if not all(0.0 < q < 1.0 for q in levels):
         raise OptionError(f"--quantiles must lie between 0 and 1, such as 0.1,0.5,0.9; got {text}")
+    names = [f"{q:g}" for q in levels]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise OptionError(f"--quantiles has {twice[0]} twice, to the six digits that name its column; leave one out")
     return levels
 
 

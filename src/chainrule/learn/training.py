@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.errors import DivergenceError, OptionError, OutOfMemoryError
+from chainrule.errors import DivergenceError, OptionError
 from chainrule.learn.curves import Curves, diagnose
 from chainrule.learn.divergence import check_finite, first_fault_of_epoch
 from chainrule.learn.executors import Executor, epoch_runner
 from chainrule.learn.loop import EpochRunner
+from chainrule.learn.memory import check_parameters, too_many
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
 from chainrule.learn.rows import Rows
@@ -160,14 +161,13 @@ class Training:
         init_seed, order_seed, dropout_seed = np.random.SeedSequence(options.seed).spawn(3)
         self._order_words = order_seed.generate_state(4)
         if theta is None:
-            initial_raw = network.output.initial_raw(rows.y.astype(np.float64), rows.w.astype(np.float64))
+            size = network.layout(self.n_inputs, self.n_targets).size
+            check_parameters(size)
             try:
+                initial_raw = network.output.initial_raw(rows.y.astype(np.float64), rows.w.astype(np.float64))
                 theta = network.initial(self.n_inputs, np.random.default_rng(init_seed), initial_raw, self.n_targets)
             except MemoryError:
-                size = network.layout(self.n_inputs, self.n_targets).size
-                raise OutOfMemoryError(
-                    f"there is not enough memory for the network's {size:,} parameters; use smaller hidden layers"
-                ) from None
+                raise too_many(size) from None
         self.dropout_key = int(dropout_seed.generate_state(1, np.uint64)[0])
         parts = initial_carry(network, options.optimizer, self.n_inputs, np.array(theta, options.dtype))
         self.names = list(parts)

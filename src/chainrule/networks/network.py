@@ -18,6 +18,8 @@ from chainrule.outputs import Output, output_from_json
 
 #: the last layer starts near the target's marginal distribution: its weights are drawn this much smaller
 OUTPUT_WEIGHT_SCALE = 0.1
+#: a deeper one is compiled for minutes and too large for a model file
+MOST_LAYERS = 1_000
 
 
 class Network:
@@ -26,7 +28,7 @@ class Network:
     Parameters
     ----------
     layers : sequence of Layer or int
-        Hidden layers; a number n means ``Dense(n)``. Empty: a (generalised) linear model.
+        Hidden layers, at most 1000; a number n means ``Dense(n)``. Empty: a (generalised) linear model.
     output : Output
         Such as ``cr.Gaussian()`` or ``cr.GaussianMixture(5)``.
 
@@ -41,6 +43,8 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer | int], output: Output | None = None) -> None:
         made = []
+        if len(layers) > MOST_LAYERS:
+            raise OptionError(f"a network has at most {MOST_LAYERS} layers, got {len(layers)}; use fewer, wider ones")
         for k, layer in enumerate(layers):
             if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool):
                 layer = Dense(int(layer))
