@@ -30,10 +30,17 @@ def draw(report: TrainingReport, place: Path) -> None:
         times = [min(r.microseconds for r in results if r.peer == peer) for results in report.races.values()]
         places = [n + (k - (len(peers) - 1) / 2) * width for n in range(len(times))]
         bars = axes.bar(places, times, width, label=peer)
-        axes.bar_label(bars, [f"{t:.3g}" for t in times], fontsize=7)
+        axes.bar_label(bars, [_short(t) for t in times], fontsize=7)
     axes.set_yscale("log")
     axes.set_xticks(range(len(report.races)), list(report.races))
     axes.set_ylabel("microseconds per training step")
     axes.set_title(report.machine.lines()[0], fontsize=8)
     axes.legend()
     figure.savefig(place)
+
+
+def _short(microseconds: float) -> str:
+    """Two or three digits, as wide as a bar."""
+    if microseconds >= 1e4:
+        return f"{microseconds / 1e3:.0f}k"
+    return f"{microseconds:.0f}" if microseconds >= 100 else f"{microseconds:.2g}"
