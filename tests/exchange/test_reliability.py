@@ -25,7 +25,7 @@ def originals(tmp_path_factory):
 
 
 def test_the_section_is_entered():
-    assert SECTIONS["model-file mutations and truncations"] is reliability_files.model_files
+    assert SECTIONS["model-file mutations and truncations"].run is reliability_files.model_files
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

@@ -16,7 +16,7 @@ from chainrule.outputs import Normal
 
 
 def test_the_section_is_entered():
-    assert SECTIONS["mixture outputs on adversarial data"] is reliability_mixtures.mixtures
+    assert SECTIONS["mixture outputs on adversarial data"].run is reliability_mixtures.mixtures
 
 
 @pytest.mark.parametrize("name", TARGETS)
