@@ -18,6 +18,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 FLOORS = {
     "chainrule.errors": -1.0,
     "chainrule.files": -0.9,
+    "chainrule.memory": -0.9,
     "chainrule.graph": 0.0,
     "chainrule.graph.traced": 1.0,
     "chainrule.graph.trace": 1.0,

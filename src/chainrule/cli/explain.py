@@ -33,8 +33,9 @@ def explain(
     data
         Table with the model's columns.
     """
+    from chainrule.cli.terminal import plain
     from chainrule.errors import OptionError
-    from chainrule.files import check_writable, refuse_same_file
+    from chainrule.files import check_writable, refuse_same_file, write_atomically
     from chainrule.models.model import load_model
     from chainrule.show.explain import explain as explain_row
     from chainrule.show.page import page
@@ -55,5 +56,5 @@ def explain(
     cells = fitted.inputs.encoder.to_matrix(one, data)[0]
     title = f"{', '.join(names)} of {data.name}, row {row}"
     story, show = explain_row(fitted, cells, y, member=None if member is None else member - 1, title=title)
-    output.write_text(page(story, show), "utf-8")
-    print(f"{output}: {', '.join(names)} of row {row} of {data}, step by step; open it in a browser")
+    write_atomically(output, page(story, show).encode())
+    print(f"{output}: {plain(', '.join(names))} of row {row} of {data}, step by step; open it in a browser")

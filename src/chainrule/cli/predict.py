@@ -47,6 +47,7 @@ def predict(
     data
         Table with the columns the model was trained on; others are ignored.
     """
+    from chainrule.cli.terminal import plain
     from chainrule.files import refuse_same_file
     from chainrule.models.model import load_model
     from chainrule.tables import check_writable, read_table, write_table
@@ -63,10 +64,12 @@ def predict(
     frame = read_table(data, missing=missing or ())
     table = prediction_table(fitted, frame, data, interval, levels)
     if output is None:
-        sys.stdout.write(table.write_csv())
+        text = table.write_csv()
+        sys.stdout.write(plain(text) if sys.stdout.isatty() else text)
     else:
         write_table(table, output)
-        print(f"{output}: {table.height} predictions, columns {', '.join(table.columns)}")
+        names = plain(", ".join(table.columns)).replace("\n", "\\n")
+        print(f"{output}: {table.height} predictions, columns {names}")
 
 
 def parse_quantiles(text: str | None) -> list[float]:

@@ -13,7 +13,8 @@ def summary(model: Path) -> None:
     model
         Model file.
     """
+    from chainrule.cli.terminal import plain
     from chainrule.models.model import load_model
     from chainrule.models.summary import summary as describe
 
-    print(f"{model}: {describe(load_model(model))}")
+    print(plain(f"{model}: {describe(load_model(model))}"))

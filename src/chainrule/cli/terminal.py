@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from chainrule.models.model import Model
 
 
+def plain(text: str) -> str:
+    """Text with its control characters written out, but for ends of lines: names in files may be anybody's."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of an aligned table, the first column to the left, all others to the right."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]

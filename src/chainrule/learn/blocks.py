@@ -23,6 +23,8 @@ from chainrule.native.cache import graph_words, shared_cache
 
 #: rows per block
 BLOCK = 32
+#: graphs of more nodes are run by NumPy: compiling them takes longer than most predictions, whoever made them
+MOST_COMPILED = 2_000
 
 
 class RowsRunner(Protocol):
@@ -105,12 +107,12 @@ class _Described:
 @lru_cache(maxsize=64)
 def rows_runner(described: _Described, n_fixed: int, native: bool, must: bool) -> RowsRunner:
     """The runner of a graph, made once for all graphs of the same description."""
-    if native:
+    if native and (must or len(described.graph.nodes) <= MOST_COMPILED):
         from chainrule.native.rows import compile_rows
 
         try:
             return compile_rows(described.graph, n_fixed, cache=shared_cache())
-        except CompileError:
+        except (CompileError, RecursionError):  # the latter: hundreds of functions one in another
             if must:
                 raise
     return NumpyRows(described.graph)

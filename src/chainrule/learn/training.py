@@ -16,11 +16,11 @@ from chainrule.learn.curves import Curves, diagnose
 from chainrule.learn.divergence import check_finite, first_fault_of_epoch
 from chainrule.learn.executors import Executor, epoch_runner
 from chainrule.learn.loop import EpochRunner
-from chainrule.learn.memory import check_parameters, too_many
 from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
 from chainrule.learn.penalties import Penalty
 from chainrule.learn.rows import Rows
 from chainrule.learn.step import Loss, TrainingStep, evaluation_step, initial_carry, shared_step, without_numbers
+from chainrule.memory import check_parameters, too_many
 from chainrule.networks import UNITS, Layout, Network, Unit
 from chainrule.outputs import OUTPUTS
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from chainrule.errors import TableError
+from chainrule.memory import machine_memory
 from chainrule.tables.cells import MISSING_WORDS, is_whole, settle
 from chainrule.tables.lines import BOM, TEXT_SUFFIXES, Malformed, is_regular, records, sniff
 from chainrule.tables.place import shown, source_name
@@ -123,13 +124,27 @@ def _parquet(data: bytes) -> pl.DataFrame:
     if len(data) < 12 or data[-4:] != b"PAR1":
         raise Malformed("is a Parquet file cut short; copy or write it again")
     try:
+        scan = pl.scan_parquet(io.BytesIO(data))
+        _check_memory(int(scan.select(pl.len()).collect().item()), len(scan.collect_schema()))
         frame = pl.read_parquet(io.BytesIO(data))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError) as error:
         detail = " ".join(str(error).split())[:80]
         raise Malformed(f"is a damaged Parquet file ({detail}); copy or write it again") from None
     if not frame.width:
         raise Malformed("has no columns; a table needs some")
+    texts = frame.select(pl.selectors.string())
+    if texts.width:  # repeated ones are stored once, and worked on one by one
+        _check_memory(sum(int(column.str.len_bytes().sum() or 0) for column in texts.iter_columns()) // 8, 1)
     return frame.rename(dict(zip(frame.columns, _names(frame.columns), strict=True)))
+
+
+def _check_memory(rows: int, columns: int) -> None:
+    """Refuse what was compressed to less than this machine has memory for, as equal cells are to next to nothing."""
+    available = machine_memory()
+    if available is not None and 2 * 8 * rows * columns > available:
+        raise Malformed(
+            f"holds {8 * rows * columns / 2**30:,.0f} GB of cells, more than there is memory for; use fewer"
+        )
 
 
 def _text(data: bytes) -> tuple[pl.DataFrame, bool]:

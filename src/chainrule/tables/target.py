@@ -93,6 +93,8 @@ class TargetEncoder(Stored, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"center {center} and scale {scale} of {shown(name)} make no sense")
             if (self.task == "numeric") != (not classes) or len(set(classes)) < len(classes):
                 raise ValueError(f"the classes of {shown(name)} do not fit a {self.task} target")
+            if len({type(label) for label in classes}) > 1:
+                raise ValueError(f"the classes of {shown(name)} are of several kinds")
 
     def to_array(self, frame: pl.DataFrame, source: Source = None) -> np.ndarray:
         """The targets of a table: codes of classes, or numbers in their own units.

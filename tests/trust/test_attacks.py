@@ -1,0 +1,231 @@
+"""What a hostile model file or table tries on ``chainrule predict``, and what comes of it.
+
+Each attempt was made by hand first; those that once got through say so.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import special
+
+from trust.bad_options import TABLE, model
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.reliability_checks import PeakMemory
+from benchmarks.reliability_files import parts_of, put_together
+
+import chainrule as cr
+from chainrule.cli import run
+from chainrule.graph.serial import graph_to_dict
+from chainrule.graph.types import ArrayType
+from chainrule.tables import read
+
+#: a hostile file is refused, or done with, in so many seconds on a busy machine
+SECONDS = 30.0
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "t.csv").write_text(TABLE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def predict(folder, capsys, content, *options):
+    """Status, stdout and stderr of a prediction by a file of this content; nothing else is written."""
+    (folder / "m.chainrule").write_bytes(content)
+    before = set(folder.rglob("*"))
+    start = time.perf_counter()
+    status = run(["predict", "m.chainrule", "t.csv", "-o", "p.csv", *options])
+    assert time.perf_counter() - start < SECONDS
+    assert set(folder.rglob("*")) - before <= {folder / "p.csv"}
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err
+    if status:
+        assert said.err.startswith("chainrule: m.chainrule")
+        assert len(said.err.splitlines()) == 1
+    else:
+        numbers = pl.read_csv(folder / "p.csv").select(pl.selectors.float()).to_numpy()
+        assert np.isfinite(numbers).all()
+    return status, said.out
+
+
+def crafted(function):
+    """The model with the graph of ``function(theta, x)``, which gives one number per row, and the right checksum."""
+    description, tensors = parts_of(model())
+    n_columns = len(json.loads(description["inputs"]["encoder"])["encodings"])
+    stored = description["graphs"]["32"]
+    n_raw = stored["nodes"][stored["outputs"][0]]["shape"][1]
+    graph = cr.trace(
+        lambda theta, buffers, x: (
+            np.broadcast_to(np.reshape(function(theta, np.where(np.isnan(x), 0.0, x)), (-1, 1)), (32, n_raw)) * 0.0
+            + 1.0
+        ),
+        ArrayType.of(tensors["member0.theta"]),
+        {},
+        ArrayType((32, n_columns), np.dtype(np.float64)),
+    )
+    record, constants = graph_to_dict(graph)
+    description |= {"graphs": {"32": record}, "network": None}
+    tensors = {k: v for k, v in tensors.items() if not k.startswith("graph")}
+    return put_together(description, tensors | {f"graph32.{k}": v for k, v in enumerate(constants)})
+
+
+def edited(target, **changes):
+    """The model of classes with another description of its target."""
+    description, tensors = parts_of(model(target))
+    description["target"] = json.dumps(json.loads(description["target"]) | changes)
+    return put_together(description, tensors)
+
+
+# -- time and memory
+
+
+def nested(op, n):
+    def function(theta, x):
+        w = x[:, 0]
+        for k in range(n):
+            w = op(np.tanh(w) + 1.5 + k)
+        return w
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        nested(special.gammaln, 100),  # got through: a RecursionError out of the compiler
+        nested(special.digamma, 150),
+        nested(np.sin, 900),
+        lambda theta, x: sum(special.gammaln(np.tanh(x[:, 0] * (k + 1.5)) + 1.5) for k in range(390)),
+        lambda theta, x: sum(np.sum(np.sin(x[:, 0] * k)) for k in range(400)) + x[:, 0],
+        lambda theta, x: np.sum(np.exp(np.broadcast_to(x[:, :1], (32, 4_000))), axis=1),
+    ],
+    ids=["gammaln in gammaln", "digamma in digamma", "sin in sin", "many gammaln", "many sums", "wide rows"],
+)
+def test_graphs_that_are_long_to_compile(folder, capsys, function, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(folder.parent / "cache"))
+    predict(folder, capsys, crafted(function))
+
+
+def test_a_table_that_is_small_because_it_repeats_itself(folder, capsys, monkeypatch):
+    """Got through: nine megabytes of Parquet were fifteen gigabytes of cells."""
+    monkeypatch.setattr(read, "machine_memory", lambda: 2**29)  # a small machine, so that the table is soon made
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    equal = pa.table({name: pa.array(np.ones(2_000_000)) for name in "ab"})
+    with pq.ParquetWriter("t.parquet", equal.schema, compression="zstd", use_dictionary=True) as writer:
+        for _ in range(20):
+            writer.write_table(equal, row_group_size=2_000_000)
+    (folder / "m.chainrule").write_bytes(model())
+    with PeakMemory() as peak:
+        assert run(["predict", "m.chainrule", "t.parquet"]) == 1
+    assert peak.bytes < 64 * 2**20
+    assert "GB of cells, more than there is memory for" in capsys.readouterr().err
+
+
+def test_a_header_that_promises_more_than_there_is(folder, capsys):
+    for length in (2**63, 2**40, 2**31, 10**8):
+        status, _ = predict(folder, capsys, length.to_bytes(8, "little") + b"{" * 100)
+        assert status == 1
+
+
+# -- code
+
+
+class _Shell:
+    def __reduce__(self):
+        return os.system, ("touch was_here",)
+
+
+def _zipped(blob):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("data.pkl", blob)
+        archive.writestr("../../was_here", b"")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_and_archives_are_not_opened(folder, capsys, protocol):
+    blob = pickle.dumps(_Shell(), protocol)
+    for content in (blob, _zipped(blob), b"\0" * 8 + blob, len(blob).to_bytes(8, "little") + blob):
+        assert predict(folder, capsys, content)[0] == 1
+    assert not (folder / "was_here").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os.system", "__import__('os').system('touch was_here')", "../../relu", "numpy.load", "builtins.eval", "eval"],
+)
+@pytest.mark.parametrize("place", ["output", "layer", "unit", "primitive", "param"])
+def test_names_reach_nothing_but_the_closed_lists(folder, capsys, name, place):
+    description, tensors = parts_of(model())
+    if place == "output":
+        description["output"]["name"] = name
+    elif place == "primitive":
+        description["graphs"]["32"]["nodes"][-1]["op"] = name
+    elif place == "param":
+        description["graphs"]["32"]["nodes"][-1].setdefault("params", {})["dtype"] = name
+    else:
+        layer = description["network"]["layers"][0]
+        layer["name" if place == "layer" else "unit"] = name
+    assert predict(folder, capsys, put_together(description, tensors))[0] == 1
+    assert not (folder / "was_here").exists()
+
+
+# -- places, screens and spreadsheets
+
+
+EVIL = "\x1b]0;title\x07\x1b[2J\r\n../../etc/passwd"
+
+
+def test_names_of_classes_are_text_and_nothing_else(folder, capsys):
+    """Got through: control characters reached the terminal where columns are named."""
+    status, out = predict(folder, capsys, edited("b", classes=[[EVIL, "=1+1", "a", "b", "c"]]))
+    assert status == 0
+    assert out.count("\n") == 1
+    assert out.strip().isprintable()
+    assert f"p_{EVIL}" in pl.read_csv("p.csv").columns[1]
+    assert run(["summary", "m.chainrule"]) == 0
+    assert capsys.readouterr().out.replace("\n", "").isprintable()
+
+
+def test_names_of_targets_are_text_and_nothing_else(folder, capsys):
+    predict(folder, capsys, edited("b", names=["../../../x\x1b[2J"]))
+    assert run(["summary", "m.chainrule"]) == 0
+    assert capsys.readouterr().out.replace("\n", "").isprintable()
+
+
+def test_classes_of_several_kinds_are_refused(folder, capsys):
+    """Got through: a TypeError when the classes were put into a column."""
+    assert predict(folder, capsys, edited("b", classes=[["a", 1, 2.5, True, "b"]]))[0] == 1
+
+
+@pytest.mark.parametrize("facts", [{"command": "rm -rf /; $(touch was_here)"}, {"data": "/etc/passwd"}])
+def test_facts_are_not_acted_on(folder, capsys, facts):
+    description, tensors = parts_of(model())
+    description["facts"] |= facts
+    predict(folder, capsys, put_together(description, tensors))
+    assert not (folder / "was_here").exists()
+
+
+@pytest.mark.parametrize(
+    "cell", ["$(touch was_here)", "`touch was_here`", "=cmd|'/c calc'!A1", "__import__('os')", "{{7*7}}", "%n%s"]
+)
+def test_cells_are_not_evaluated(folder, capsys, cell):
+    (folder / "t.csv").write_text(f'a,b\n1,"{cell}"\n')
+    assert predict(folder, capsys, model())[0] == 0
+    assert not (folder / "was_here").exists()
+    assert cell not in (folder / "p.csv").read_text()
