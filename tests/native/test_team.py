@@ -11,7 +11,8 @@ from chainrule.errors import GraphError
 from chainrule.graph.trace import inline, trace
 from chainrule.learn.loop import NumpyEpoch
 from chainrule.native.loop import compile_loop
-from chainrule.native.team import Share
+from chainrule.native.target import Target
+from chainrule.native.team import Share, plan_team
 
 BATCH, WIDTHS = 192, (40, 200, 170, 3)
 
@@ -61,9 +62,33 @@ def test_bits_do_not_depend_on_the_number_of_threads():
 
 def test_members_seldom_wait():
     graph, _, _ = wide_step()
-    team = compile_loop(graph, 2, 0, BATCH, threads=2).team
+    loop = compile_loop(graph, 2, 0, BATCH, threads=2)
+    team = loop.team
     assert len(team.shares) > len(team.waits)
+    assert team.waits == plan_team(loop.program, None, loop.plan.products, Target.host(), 2).waits  # not for memory
+    # the last product and its sums, the loss, what goes back from it, twice; layers; the update; not between gradients
+    assert len(team.waits) <= 7
     assert str(team).startswith("2 threads share steps")
+
+
+def test_members_wait_for_what_a_library_computes():
+    graph, carry, data = wide_step()
+
+    def step(theta, m, a, x, y):
+        new, m, value = inline(graph, theta, m, x, y)
+        inverse = np.linalg.inv(a)  # by one member; all of them need it
+        return new + np.tile((x @ inverse).sum(axis=0), len(theta))[: len(theta)], m, a, value
+
+    a = np.eye(WIDTHS[0], dtype=np.float32) * 1e3
+    given = [*carry, a]
+    wide = trace(step, *given, *(d[:BATCH] for d in data))
+    bits = set()
+    for threads in (1, 2, 4):
+        loop = compile_loop(wide, 3, 0, BATCH, threads=threads)
+        for _ in range(5):
+            new, _ = loop(given, [], data, np.arange(384))
+            bits.add(new[0].tobytes())
+    assert len(bits) == 1
 
 
 def test_small_steps_are_not_shared():

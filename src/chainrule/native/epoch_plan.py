@@ -100,7 +100,7 @@ def plan_epoch(
     program = with_clock(program, measured)
     products = product_plans(program, target)
     team = plan_team(program, None, products, target, members)
-    memory = plan_memory(program, scratch_bytes(program, products, target, team), members)
+    memory = plan_memory(program, scratch_bytes(program, products, target, team), members, team.waits)
     team = plan_team(program, memory, products, target, members)
     return EpochPlan(graph, batch_size, target, program, products, memory, team)
 

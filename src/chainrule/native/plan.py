@@ -6,7 +6,9 @@ Values whose lives do not overlap share memory. Nothing is allocated while a pro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import accumulate
 
 from chainrule.errors import OutOfMemoryError
 from chainrule.native.frame import ALIGNMENT
@@ -42,7 +44,9 @@ class MemoryPlan:
         return "\n".join(lines)
 
 
-def plan_memory(program: Program, scratch_bytes: int = 0, members: int = 1) -> MemoryPlan:
+def plan_memory(
+    program: Program, scratch_bytes: int = 0, members: int = 1, waits: AbstractSet[int] = frozenset()
+) -> MemoryPlan:
     """Place every buffer of role ``arena`` at the lowest offset that is free while it lives.
 
     Parameters
@@ -52,10 +56,14 @@ def plan_memory(program: Program, scratch_bytes: int = 0, members: int = 1) -> M
         Memory that a member of a team needs for products.
     members : int
         Of the team.
+    waits : set of int
+        Steps before which its members wait for each other. Between two waits one may be ahead of another, so values
+        used there have memory of their own, lest sharing it ask for more waits.
     """
     lifetimes = program.lifetimes()
+    times = _times(len(program.steps), waits) if members > 1 else range(len(program.steps))
     wanted = [
-        (b, buffer.bytes, *lifetimes[b])
+        (b, buffer.bytes, *(times[k] for k in lifetimes[b]))
         for b, buffer in enumerate(program.buffers)
         if buffer.role == "arena" and b in lifetimes and buffer.size
     ]
@@ -72,6 +80,11 @@ def plan_memory(program: Program, scratch_bytes: int = 0, members: int = 1) -> M
     scratch = max((end for _, end, _, _ in placed), default=0)
     each = _aligned(scratch_bytes)
     return MemoryPlan(dict(sorted(found.items())), scratch, each, scratch + each * members)
+
+
+def _times(steps: int, waits: AbstractSet[int]) -> list[int]:
+    """For every step, how many waits come before it."""
+    return list(accumulate(int(k in waits) for k in range(steps)))
 
 
 def shortage(program: Program, memory: MemoryPlan) -> OutOfMemoryError:

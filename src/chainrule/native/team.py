@@ -26,7 +26,7 @@ from chainrule.native.threads import available_cores
 
 MOST_MEMBERS = 8
 # A wait costs half a microsecond if every member has a core, and much more if not: work must be long compared to it.
-_SHORTEST_STEP = 4_000  # cycles
+_SHORTEST_STEP = 500  # cycles
 _SHORTEST_STRETCH = 25_000  # cycles between two waits, on average, of one thread alone
 _FEWEST_ROWS = 8
 _CYCLES_PER_SECOND = 2.5e9
@@ -234,35 +234,60 @@ def _meet(program: Program, memory: MemoryPlan | None, shares: Mapping[int, Shar
     common = (first.writes & (second.reads | second.writes)) | (first.reads & second.writes)
     if not common:
         return False
-    if p not in shares or k not in shares or not shares[p].fits(shares[k]):
-        return True
-    before, after = _walks(first, shares[p]), _walks(second, shares[k])
-    return any(
-        not same_iteration(place, other, (_CUT,), {**extents, **other_extents})
-        for b in common
-        for place, extents in before[b]
-        for other, other_extents in after[b]
-    )
+    fit = p in shares and k in shares and shares[p].fits(shares[k])
+    before, after = _walks(first, shares.get(p)), _walks(second, shares.get(k))
+    return any(not (_apart(w, v) or (fit and _same_part(w, v))) for b in common for w in before[b] for v in after[b])
 
 
-def _walks(step: Step, share: Share) -> dict[int, list[tuple[Affine, dict[int, int]]]]:
-    """For each buffer the places a step touches; the axis it is cut along has the number `_CUT`."""
-    found: dict[int, list[tuple[Affine, dict[int, int]]]] = {b: [] for b in step.reads | step.writes}
+@dataclass(frozen=True)
+class _Walk:
+    """The places in a buffer that a step touches; the axis along which it is cut has the number `_CUT`.
+
+    ``anywhere``: beside those of ``place``, any others.
+    """
+
+    place: Affine
+    extents: dict[int, int]
+    anywhere: bool = False
+
+
+def _apart(walk: _Walk, other: _Walk) -> bool:
+    """Whether two walks stay in parts of a buffer that do not meet: gradients of different weights, say."""
+    if walk.anywhere or other.anywhere:
+        return False
+    low, high = walk.place.bounds(walk.extents)
+    other_low, other_high = other.place.bounds(other.extents)
+    return high < other_low or other_high < low
+
+
+def _same_part(walk: _Walk, other: _Walk) -> bool:
+    """Whether each member's parts of two walks meet only each other."""
+    return same_iteration(walk.place, other.place, (_CUT,), {**walk.extents, **other.extents})
+
+
+def _walks(step: Step, share: Share | None) -> dict[int, list[_Walk]]:
+    """For each buffer the places a step touches."""
+    found: dict[int, list[_Walk]] = {b: [] for b in step.reads | step.writes}
     if isinstance(step, ProductStep):
         m, n, k = step.sizes
-        row, column = (100, _CUT) if share.columns else (_CUT, 100)
+        by_columns = share is not None and share.columns
+        row, column = (100, _CUT) if by_columns else (_CUT, 100)
         extents = {row: m, column: n, 101: k}
         for p, i, j in ((step.a, row, 101), (step.b, 101, column), (step.c, row, column)):
             place = Affine(p.offset) + Affine.of(i, p.strides[0]) + Affine.of(j, p.strides[1])
-            found[p.buffer].append((place, extents))
+            found[p.buffer].append(_Walk(place, extents, anywhere=bool(step.batch)))
         if step.epilogue is not None:
-            _walks_of_nest(step.epilogue, COLUMN if share.columns else ROW, found)
+            _walks_of_nest(step.epilogue, COLUMN if by_columns else ROW, found)
     elif isinstance(step, Nest):
-        _walks_of_nest(step, step.results[0].loops[0] if step.fused else next(iter(step.extents)), found)
+        loops = step.results[0].loops if step.fused else tuple(step.extents)
+        _walks_of_nest(step, next(iter(loops), None), found)
+    else:
+        for walks in found.values():
+            walks.append(_Walk(Affine(), {}, anywhere=True))
     return found
 
 
-def _walks_of_nest(nest: Nest, axis: int, found: dict[int, list[tuple[Affine, dict[int, int]]]]) -> None:
+def _walks_of_nest(nest: Nest, axis: int | None, found: dict[int, list[_Walk]]) -> None:
     names = {a: _CUT if a == axis else 200 + a for a in nest.extents}
     extents = {names[a]: n for a, n in nest.extents.items()}
     moved = {a: Affine.of(name) for a, name in names.items()}
@@ -270,8 +295,8 @@ def _walks_of_nest(nest: Nest, axis: int, found: dict[int, list[tuple[Affine, di
     touched += [(r.buffer, r.place, bool(r.indirect)) for r in nest.results if r.buffer is not None]
     for b, place, indirect in touched:
         if b not in nest.local:
-            anywhere = place.without(axis) if indirect else place
-            found[b].append((anywhere.substitute(moved), extents))
+            anywhere = place if axis is None or not indirect else place.without(axis)
+            found[b].append(_Walk(anywhere.substitute(moved), extents, indirect))
 
 
 def _overlap(program: Program, memory: MemoryPlan, first: Step, second: Step) -> bool:

@@ -28,13 +28,13 @@ _LARGEST_TILE = 28
 _MOST_VECTORS = 8
 
 # Measured (python -m chainrule.native.products prints the speeds): B is walked in pieces a row apart, which no hardware
-# prefetcher follows. As long as it fits the second-level cache that costs nothing; beyond a quarter of the cache,
-# fetching ahead helps; beyond half of it, so do short sums, so that the part of B in use fits; and once A and B
-# together exceed the cache and rows enough share the work, so do copies in dense panels. Far beyond it, lower and wider
-# tiles ask less of the cache. With these, OpenBLAS is slower up to some 6 MB of operands and 5 to 10 % faster at 32 MB:
-# too little for a second path with threads and an order of summation of its own.
-_FETCH_SHARE, _SPLIT_SHARE = 0.25, 0.5
-_TERMS_AHEAD = 8
+# prefetcher follows. As long as it fits the first-level cache that costs nothing; beyond it, fetching ahead helps, most
+# where another thread has just written B; beyond half of the second-level cache, so do short sums, so that the part of
+# B in use fits; and once A and B together exceed the cache and rows enough share the work, so do copies in dense
+# panels. Far beyond it, lower and wider tiles ask less of the cache. With these, OpenBLAS is slower up to some 6 MB
+# of operands and 5 to 10 % faster at 32 MB: too little for a second path with threads and an order of sums of its own.
+_FIRST_LEVEL_BYTES, _SPLIT_SHARE = 32 << 10, 0.5
+_TERMS_AHEAD = 16
 _FEWEST_TERMS_AHEAD = 32
 _SHORT_SUM, _LONG_SUM, _LONGEST_SUM = 256, 512, 2048
 _PACKED_ROWS, _PACKED_COLUMNS = 256, 256
@@ -269,7 +269,7 @@ def _fed(plan: ProductPlan) -> ProductPlan:
         pack_a=pack_a,
         pack_b=pack_b,
         ahead_a=_TERMS_AHEAD if product.transpose_a and not pack_a and product.k >= _FEWEST_TERMS_AHEAD else 0,
-        ahead_b=_TERMS_AHEAD if product.b_bytes > _FETCH_SHARE * cache and not pack_b else 0,
+        ahead_b=_TERMS_AHEAD if product.b_bytes > _FIRST_LEVEL_BYTES and not pack_b else 0,
     )
 
 
