@@ -38,6 +38,32 @@ def test_softmax_is_one_nest():
     agrees(lambda x: special.softmax(x, axis=0), X)
 
 
+@pytest.mark.parametrize(("width", "n_local"), [(1_000, 1), (200_000, 0)])
+def test_local_arrays_fit_on_the_stack(width, n_local):
+    """A row of 140 000 numbers overflowed it, and the process ended without a word."""
+
+    def softmax(x):
+        e = np.exp(x - np.max(x, axis=1, keepdims=True))
+        return e / np.sum(e, axis=1, keepdims=True)
+
+    x = np.random.default_rng(0).normal(size=(2, width)).astype(np.float32)
+    program = fused(softmax, x)
+    assert [b.role for b in program.buffers].count("local") == n_local
+    agrees(softmax, x)
+
+
+def test_local_arrays_of_a_nest_fit_on_the_stack_together():
+    def several(x):
+        for _ in range(8):
+            e = np.exp(x - np.max(x, axis=1, keepdims=True))
+            x = e / np.sum(e, axis=1, keepdims=True)
+        return x
+
+    program = fused(several, np.ones((2, 2_000), np.float32))
+    local = [sum(program.buffers[b].size for b in s.local) for s in program.steps if isinstance(s, Nest)]
+    assert 0 < max(local) * 64 <= 2**18
+
+
 def test_optimiser_state_and_parameters_are_one_nest():
     def adam(theta, m, v, g):
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g

@@ -317,21 +317,29 @@ def _without(nest: Nest, program: Program, read: set[int]) -> Nest:
 
 # -- local arrays
 
+#: bytes of the widest vector, which one position of a local array may be, and of all local arrays of a nest
+_VECTOR, _MOST_LOCAL = 64, 1 << 18
+
 
 def contracted(program: Program) -> Program:
-    """Arrays that only one nest uses, iteration by iteration of its shared loops, become small local ones."""
+    """Arrays that only one nest uses, iteration by iteration of its shared loops, become small local ones.
+
+    Those of a nest take at most `_MOST_LOCAL` bytes: threads may have as little stack as half a megabyte.
+    """
     users: dict[int, list[int]] = {}
     for k, s in enumerate(program.steps):
         for b in s.reads | s.writes:
             users.setdefault(b, []).append(k)
     steps, buffers = list(program.steps), list(program.buffers)
+    taken = dict.fromkeys(range(len(steps)), 0)
     for b, where in users.items():
         step = steps[where[0]]
         if len(where) > 1 or buffers[b].role != "arena" or not isinstance(step, Nest):
             continue
         found = _contracted(step, b)
-        if found is not None:
+        if found is not None and taken[where[0]] + found[1] * _VECTOR <= _MOST_LOCAL:
             steps[where[0]], size = found
+            taken[where[0]] += size * _VECTOR
             buffers[b] = replace(buffers[b], role="local", size=size)
     return replace(program, steps=tuple(steps), buffers=tuple(buffers))
 
