@@ -255,7 +255,29 @@ def test_groups_fold_and_open_as_python_lays_them_out(tab: Any) -> None:
         assert boxes.keys() == {b.key for b in expected.boxes}
         for box in expected.boxes:
             assert boxes[box.key] == pytest.approx([box.x, box.y, box.width, box.height], abs=0.5)
+        lines = {(e["source"], e["target"], len(e["points"])): e["points"] for e in plan["edges"]}
         assert len(plan["edges"]) == len(expected.edges)
+        for edge in expected.edges:  # bends included: a line that leaves a low box goes straight on beside a high one
+            points = lines[edge.source, edge.target, len(edge.points)]
+            np.testing.assert_allclose(points, edge.points, atol=0.5)
+
+
+def test_arrows_cut_no_box_beside_the_one_they_leave(tab: Any) -> None:
+    def f(w: Any, x: Any, m: Any, y: Any) -> Any:  # numbers beside a matrix: low boxes in a high row
+        return np.sum(m) * (w + x + y) + (w - y) * x
+
+    shown = tab(draw(f, 1.0, 2.0, np.ones((4, 4)), 3.0).html)
+    cut = shown.page.evaluate("""() => {
+      const boxes = chainrule.stage.plan.boxes.filter((b) => !b.open);
+      const inside = (p, b) => p.x > b.x + 1 && p.x < b.x + b.width - 1 && p.y > b.y + 1 && p.y < b.y + b.height - 1;
+      return chainrule.stage.arrows.flatMap(({ edge, group }) => {
+        const path = group.querySelector("path");
+        const points = Array.from({ length: 200 }, (_, k) => path.getPointAtLength((path.getTotalLength() * k) / 199));
+        return boxes.filter((b) => b.key !== edge.source && b.key !== edge.target && points.some((p) => inside(p, b)))
+          .map((b) => [edge.source, edge.target, b.key]);
+      });
+    }""")
+    assert cut == []
 
 
 def test_a_folded_group_is_one_step(tab: Any) -> None:

@@ -64,6 +64,8 @@ function openLevel(level, grown, gaps) {
   const width = Math.max(...passing, ...ends.map(([, end]) => end)) + shift + old[0] - high;
   return {
     size: mirror([width, begin + old[1] - previous]),
+    mirror,
+    row: (along) => rows[rowOf(along)],
     box: (key) => mirror([centre.get(key)[0] + shift, centre.get(key)[1]]),
     line: (point) => {
       const [across, along] = mirror(point);
@@ -128,17 +130,23 @@ export function compose(story, chains, opened) {
     }
   }
   put("", [0, 0]);
-  const kept = (path, key, [x, y]) => {
+  /** A point on a box's border, where the box is now, and straight on where it leaves the row. */
+  function border(path, key, [x, y]) {
     const [[oldX, oldY], [newX, newY]] = [before.get(pair(path, key)), now.get(pair(path, key))];
-    return [x - oldX + newX, y - oldY + newY];
-  };
+    const { mirror, row } = open(path);
+    const moved = [x - oldX + newX, y - oldY + newY];
+    const [across, along] = mirror(moved);
+    const [begin, end] = row(mirror([oldX, oldY])[1]);
+    const leaves = mirror(corner.get(path))[1] + (along > mirror([newX, newY])[1] ? end : begin);
+    return Math.abs(leaves - along) < 0.2 ? [moved] : [moved, mirror([across, leaves])]; // places come rounded
+  }
   function wire(path, start, end) {
     const points = lines.get(pair(path, start) + pair(path, end));
     const [left, top] = corner.get(path);
     return [
-      ...(opened.has(start) ? [] : [kept(path, start, points[0])]),
+      ...(opened.has(start) ? [] : border(path, start, points[0])),
       ...points.slice(1, -1).map((point) => open(path).line(point)).map(([x, y]) => [x + left, y + top]),
-      ...(opened.has(end) ? [] : [kept(path, end, points.at(-1))]),
+      ...(opened.has(end) ? [] : border(path, end, points.at(-1)).reverse()),
     ];
   }
   const visible = (position) => chains[position].slice(1).find((path) => !corner.has(path)) ?? position;

@@ -30,12 +30,19 @@ function svg(name, attributes) {
   return element;
 }
 
-/** A line through points with rounded corners; without the part that leads through the first so many of them alone. */
-function curve(points, drawn) {
-  const middle = (k) => [(points[k - 1][0] + points[k][0]) / 2, (points[k - 1][1] + points[k][1]) / 2];
-  const start = Math.max(1, Math.min(drawn, points.length) - 1);
-  let path = `M${start === 1 ? points[0] : middle(start)}`;
-  for (let k = start; k < points.length; k++) path += k + 1 < points.length ? `Q${points[k]} ${middle(k + 1)}` : `L${points[k]}`;
+/**
+ * A smooth line through points, at each of them in the direction of the layers, so that it stays clear of the boxes beside
+ * it, as in chainrule.show.svg; without the part that leads through the first so many points alone.
+ */
+function curve(points, drawn, direction) {
+  const start = Math.max(0, Math.min(drawn, points.length - 1) - 1);
+  let path = `M${points[start]}`;
+  for (let k = start + 1; k < points.length; k++) {
+    const [[x0, y0], [x1, y1]] = [points[k - 1], points[k]];
+    const [x, y] = [(x0 + x1) / 2, (y0 + y1) / 2];
+    if (direction === "down") path += x0 === x1 ? `V${y1}` : `C${x0} ${y} ${x1} ${y} ${x1} ${y1}`;
+    else path += y0 === y1 ? `H${x1}` : `C${x} ${y0} ${x} ${y1} ${x1} ${y1}`;
+  }
   return path;
 }
 
@@ -132,9 +139,10 @@ export class Stage {
     this.lines.setAttribute("width", this.plan.width);
     this.lines.setAttribute("height", this.plan.height);
     const counts = shared(this.plan.edges);
+    const { direction } = this.state.story.levels[""];
     this.arrows = this.plan.edges.map((edge) => {
       const group = svg("g", { class: "arrow" });
-      const path = svg("path", { d: curve(edge.points, counts.get(edge)), "marker-end": "url(#head)" });
+      const path = svg("path", { d: curve(edge.points, counts.get(edge), direction), "marker-end": "url(#head)" });
       group.append(path);
       const local = this.state.story.arrows
         .filter(([s, t, , , kind]) => kind === "number" && edge.arrows.some(([a, b]) => a === s && b === t))
