@@ -74,6 +74,28 @@ def test_plain_functions_have_no_groups() -> None:
     assert groups_of(trace(lambda w, x: (w * x - 1.0) ** 2, 2.0, 3.0)) == ()
 
 
+def test_large_plain_functions_fold_into_consecutive_parts() -> None:
+    def f(w: Any, x: Any) -> Any:
+        for k in range(100):
+            h = np.tanh(w * x)
+            x = h + np.sin(h) * 0.5 + k  # two values pass in the middle of a round, one between rounds
+        return x
+
+    graph = trace(f, 1.0, 2.0)
+    groups = groups_of(graph)
+    computed = [k for k, node in enumerate(graph.nodes) if node.primitive.family != "source"]
+    assert 15 <= len(groups) <= 35
+    assert [k for group in groups for k in group.nodes if k in computed] == computed
+    assert all(len(group.nodes) < 80 for group in groups)
+    first, last = graph.node_names[computed[0]], graph.node_names[computed[-1]]
+    assert groups[0].name.startswith(f"{first} … ")
+    assert groups[-1].name.endswith(f" … {last}")
+    for group in groups[:-1]:  # cut where one value passes, besides what is given
+        leaving = [k for k in group.nodes if any(user not in group.nodes for user in graph.users[k])]
+        assert len(leaving) == 1
+    assert groups_of(trace(lambda x: np.sin(np.sin(np.sin(x))), 1.0)) == ()
+
+
 def test_one_node_is_no_group() -> None:
     def f(x: Any) -> Any:
         with scope("outer"):

@@ -308,6 +308,18 @@ def test_a_thousand_nodes_stay_fluid(tab: Any) -> None:
         return (performance.now() - start) / 20;
     }""")
     assert took < 100, f"{took} ms per step"
+    assert len(shown.page.query_selector_all(".box")) < 60  # it begins folded, although nobody named its parts
+    shown.page.fill("#search", "v700")
+    shown.page.keyboard.press("Enter")
+    assert shown.page.evaluate("chainrule.stage.plan.visible(700)") == 700  # what was sought is open
+    shown.page.evaluate(OPEN_ALL)
+    assert len(shown.page.query_selector_all(".box")) > 1000
+    took = shown.page.evaluate("""() => {
+        const start = performance.now();
+        for (let k = 0; k < 20; k++) chainrule.state.forth();
+        return (performance.now() - start) / 20;
+    }""")
+    assert took < 100, f"{took} ms per step with everything open"
 
 
 def test_size_bar() -> None:
@@ -344,18 +356,27 @@ def chain(w: Any, x: Any) -> Any:
     return x**2
 
 
+OPEN_ALL = """() => {
+  const { state, stage } = chainrule;
+  state.story.groups.forEach(({ path }) => state.opened.add(path));
+  state.changed("groups");
+  stage.first();
+}"""
 IN_SIGHT = """
-(key) => {
+(node) => {
   const placed = (selector) => document.querySelector(selector).getBoundingClientRect();
-  const [box, stage] = [placed(`[data-key="${key}"]`), placed("#stage")];
+  const [box, stage] = [placed(`[data-key="${chainrule.stage.plan.visible(node)}"]`), placed("#stage")];
   return box.left >= stage.left && box.right <= stage.right && box.top >= stage.top && box.bottom <= stage.bottom;
 }
 """
 
 
+@pytest.mark.parametrize("folded", [True, False])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_a_large_graph_begins_where_it_begins(tab: Any, width: int) -> None:
+def test_a_large_graph_begins_where_it_begins(tab: Any, width: int, folded: bool) -> None:
     shown = tab(draw(chain, 0.7, 1.0, title="a rather long title " * 5).html, viewport={"width": width, "height": 800})
+    if not folded:
+        shown.page.evaluate(OPEN_ALL)
     assert shown.page.evaluate("chainrule.stage.view.scale") >= 0.7
     assert shown.page.evaluate(IN_SIGHT, 0)
     assert shown.page.evaluate(IN_SIGHT, 2)
@@ -371,6 +392,7 @@ def test_a_large_graph_begins_where_it_begins(tab: Any, width: int) -> None:
 def test_a_large_graph_shows_the_derivatives_of_its_step_and_draws_no_line_twice(tab: Any) -> None:
     drawing = draw(chain, 0.7, 1.0)
     story, shown = drawing.story, tab(drawing.html)
+    shown.page.evaluate(OPEN_ALL)
     node = next(a.source for a in story.arrows if a.kind == "number" and a.source > 100)
     shown.page.evaluate(f"chainrule.state.go(chainrule.state.backwardAt.get({node}))")
     labels = shown.page.locator(".arrow text").all_text_contents()
@@ -379,6 +401,24 @@ def test_a_large_graph_shows_the_derivatives_of_its_step_and_draws_no_line_twice
     lengths = shown.page.evaluate("[...document.querySelectorAll('.arrow path')].map((p) => p.getTotalLength())")
     height = shown.page.evaluate("chainrule.stage.plan.height")
     assert sum(lengths) < 6 * height  # w's line to each of its 60 readers has its last part only
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_title_and_words_have_room(tab: Any, width: int) -> None:
+    shown = tab(draw(cost, 0.7, 3.0, title="What the cost is of").html, viewport={"width": width, "height": 800})
+    shown.page.keyboard.press("End")
+    for part in ("h1", ".said", "#narration"):
+        over = "(what) => (({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector(what))"
+        assert shown.page.evaluate(over, part) <= 0, part
+    assert shown.page.evaluate("document.querySelector('h1').clientWidth") > 150
+
+
+def test_nothing_lies_over_arrows_but_boxes(tab: Any) -> None:
+    shown = tab(draw(layered, 0.7, 1.0).html)
+    shown.page.evaluate("chainrule.state.opened.add('layer1'); chainrule.state.changed('groups')")
+    layer = "(what) => Number(getComputedStyle(document.querySelector(what)).zIndex) || 0"
+    frame, arrows, box = (shown.page.evaluate(layer, what) for what in (".frame", ".arrows", ".box"))
+    assert frame < arrows < box
 
 
 def test_a_long_line_is_straight() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate, pairwise, takewhile
 
 from chainrule.graph.graph import Graph
 
 _GRADIENT = "gradient"
+#: a graph without scopes and of more values than this is cut into parts, each of about the square root of their number
+MOST_LOOSE = 60
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def groups_of(graph: Graph) -> tuple[Group, ...]:
         _adopt(graph, paths)
     else:
         paths = _named_values(graph)
+        if len({path or position for position, path in enumerate(paths) if _computes(graph, position)}) > MOST_LOOSE:
+            paths = _parts(graph)
     return _tree("", paths, range(len(paths)))
 
 
@@ -103,6 +108,38 @@ def _named_values(graph: Graph) -> list[str]:
         if node.name and node.primitive.name != "constant":
             paths[position] = graph.node_names[position].replace("/", "∕")  # a slash in a name is no nesting
         elif len(readers) == 1 and position not in graph.outputs:
+            paths[position] = readers.pop()
+    return paths
+
+
+def _computes(graph: Graph, position: int) -> bool:
+    return graph.nodes[position].primitive.family != "source"
+
+
+def _parts(graph: Graph) -> list[str]:
+    """Consecutive parts of a graph that says nothing of its own, named after their first and last values."""
+    computed = [position for position in range(len(graph.nodes)) if _computes(graph, position)]
+    last = [max(graph.users[position], default=position) for position in range(len(graph.nodes))]
+    alive = [0] * (len(computed) + 1)  # how many values pass the place before the k-th, read later on
+    for k, position in enumerate(computed):
+        reader = bisect_right(computed, last[position]) - 1
+        alive[k + 1] += 1
+        if reader + 1 < len(alive):
+            alive[reader + 1] -= 1
+    passing = list(accumulate(alive))
+    size = max(2, round(len(computed) ** 0.5))
+    cuts = [0]
+    while len(computed) - cuts[-1] > size + size // 2:
+        near = range(cuts[-1] + size - size // 4, cuts[-1] + size + size // 4 + 1)
+        cuts.append(min(near, key=lambda k: (passing[k], abs(k - cuts[-1] - size))))
+    paths = [""] * len(graph.nodes)
+    for begin, end in pairwise([*cuts, len(computed)]):
+        first, *_, final = (graph.node_names[position].replace("/", "∕") for position in computed[begin:end])
+        for position in computed[begin:end]:
+            paths[position] = f"{first} … {final}"
+    for position in reversed(range(len(paths))):  # a constant belongs to what alone reads it
+        readers = {paths[user] for user in graph.users[position]}
+        if graph.nodes[position].primitive.name == "constant" and len(readers) == 1:
             paths[position] = readers.pop()
     return paths
 

@@ -81,7 +81,7 @@ export function narration(state) {
     return {
       label: "Gradient step",
       html: `${math("<mi>θ</mi><mo>←</mo><mi>θ</mi><mo>−</mo><mi>η</mi><mo>·</mo>" + partial(nameMath(costName(state)), "<mi>θ</mi>"), true)}
-        <span class="words">${taken(state) || `with η = ${eta}, every parameter moves against its gradient: take the step on the right`}</span>`,
+        <span class="words">${taken(state) || `with η = ${eta}, every parameter moves against its gradient: take the step under <b>Gradient step</b>`}</span>`,
       spoken: taken(state) || `All gradients are known. A gradient step with rate ${eta} moves every parameter against its gradient.`,
     };
   }
