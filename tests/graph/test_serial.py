@@ -219,7 +219,24 @@ def test_cost_counts_what_is_computed() -> None:
     found = cost(cr.trace(f, np.ones((4, 3)), np.ones((5, 3))))
     assert found.nodes == 6
     assert found.elements == 12 + 15 + 15 + 20 + 20 + 4
+    assert found.bytes == (20 + 20) * 8  # the product and its exponential; inputs are there anyway
     assert found.operations == (12 + 15) + 15 + (20 + 12 + 15 + 20 * 3) + 40 + 24
+
+
+@pytest.mark.parametrize(("order", "most"), [(1, 8), (-1, 2)])
+def test_cost_counts_what_is_alive_at_the_same_time(order: int, most: int) -> None:
+    def f(x: Any) -> Any:
+        if order < 0:
+            for k in range(8):
+                x = np.cumsum(x * (k + 1.0))
+            return x
+        total, parts = 0.0, [np.cumsum(x * (k + 1.0)) for k in range(8)]
+        for part in parts[::-1]:
+            total = total + np.sum(part)
+        return total
+
+    found = cost(cr.trace(f, np.ones(1000))).bytes
+    assert most * 8000 <= found <= (most + 1) * 8000 + 200
 
 
 def test_cost_of_solving_is_cubic() -> None:
@@ -227,13 +244,13 @@ def test_cost_of_solving_is_cubic() -> None:
     assert costs[1] > 900 * costs[0]
 
 
-@pytest.mark.parametrize("what", ["nodes", "elements", "operations"])
+@pytest.mark.parametrize("what", ["nodes", "elements", "bytes", "operations"])
 def test_more_than_is_allowed_is_refused(what: str) -> None:
     record, constants = fresh()
     own = cost(graph_from_dict(record, constants))
     assert graph_from_dict(record, constants, own) is not None
     number = getattr(own, what)
-    with pytest.raises(GraphError, match=f"the graph has {number} {what}; {number - 1} are allowed"):
+    with pytest.raises(GraphError, match=f"the graph has {number} {what}.*; {number - 1} are allowed"):
         graph_from_dict(record, constants, Cost(**{**vars(own), what: number - 1}))
 
 
@@ -242,7 +259,7 @@ def test_a_small_record_of_a_huge_graph_is_refused_before_it_is_run() -> None:
     record, constants = graph_to_dict(graph)
     assert len(json.dumps(record)) < 1000
     with pytest.raises(GraphError, match=r"elements; 1000000 are allowed"):
-        graph_from_dict(record, constants, Cost(100, 1_000_000, 2**60))
+        graph_from_dict(record, constants, Cost(100, 1_000_000, 2**60, 2**60))
 
 
 # -- mutations: GraphError, or a graph that is the same or runs as well

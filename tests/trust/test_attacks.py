@@ -30,6 +30,7 @@ import chainrule as cr
 from chainrule.cli import run
 from chainrule.graph.serial import graph_to_dict
 from chainrule.graph.types import ArrayType
+from chainrule.models.model import load_model
 from chainrule.tables import read
 
 #: a hostile file is refused, or done with, in so many seconds on a busy machine
@@ -62,9 +63,11 @@ def predict(folder, capsys, content, *options):
     return status, said.out
 
 
-def crafted(function):
+def crafted(function, theta=None):
     """The model with the graph of ``function(theta, x)``, which gives one number per row, and the right checksum."""
     description, tensors = parts_of(model())
+    if theta is not None:
+        tensors["member0.theta"] = theta
     n_columns = len(json.loads(description["inputs"]["encoder"])["encodings"])
     stored = description["graphs"]["32"]
     n_raw = stored["nodes"][stored["outputs"][0]]["shape"][1]
@@ -118,6 +121,41 @@ def nested(op, n):
 def test_graphs_that_are_long_to_compile(folder, capsys, function, monkeypatch):
     monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(folder.parent / "cache"))
     predict(folder, capsys, crafted(function))
+
+
+def hoarding(n_parameters, n_values):
+    """A model whose graph keeps so many values of 32 rows alive, each as wide as a network of its size might be."""
+
+    def function(theta, x):
+        wide = x[:, :1] + theta[: n_parameters // 2].astype(np.float64)
+        values = [np.cumsum(wide * (k + 1.0), axis=1) for k in range(n_values)]
+        return sum(np.sum(value, axis=1) for value in values[::-1])
+
+    return crafted(function, np.full(n_parameters, 0.5, np.float32))
+
+
+@pytest.mark.parametrize(("n_values", "status"), [(2, 0), (4, 1), (30, 1)])
+def test_graphs_that_keep_all_their_values(folder, capsys, n_values, status):
+    """Got through: loading a file of 3 MB took 3 GB, and to predict with it 6 GB."""
+    content = hoarding(200_000, n_values)
+    (folder / "h.chainrule").write_bytes(content)
+    with PeakMemory() as peak:
+        if status:
+            with pytest.raises(cr.ModelFileError, match="bytes of values at a time"):
+                load_model("h.chainrule")
+        else:
+            load_model("h.chainrule")
+    assert peak.bytes < len(content) + 64 * 2**20
+    with PeakMemory() as peak:
+        assert predict(folder, capsys, content)[0] == status
+    assert peak.bytes < 600 * 2**20
+
+
+def test_more_than_the_machine_has_is_refused_before_it_is_taken(folder, capsys, monkeypatch):
+    monkeypatch.setattr("chainrule.models.model.machine_memory", lambda: 2**27)
+    (folder / "m.chainrule").write_bytes(hoarding(200_000, 2))
+    assert run(["predict", "m.chainrule", "t.csv", "-o", "p.csv"]) == 1
+    assert "m.chainrule: predicting 32 rows takes" in capsys.readouterr().err
 
 
 def test_a_table_that_is_small_because_it_repeats_itself(folder, capsys, monkeypatch):

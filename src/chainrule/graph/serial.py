@@ -43,7 +43,10 @@ class Cost:
     ----------
     nodes : int
     elements : int
-        Of all nodes' values together: no order of running needs more memory than all of them.
+        Of all nodes' values together.
+    bytes : int
+        Of the values that are alive at the same time, at most: run in the order of the nodes, each is kept until the
+        last that reads it.
     operations : int
         Each node reads its inputs and writes its value once; views only count what they show, products their
         multiplications, and linear systems and sorts go over everything once per element of their longest axis.
@@ -51,6 +54,7 @@ class Cost:
 
     nodes: int
     elements: int
+    bytes: int
     operations: int
 
     def refuse_more(self, most: Cost) -> None:
@@ -59,15 +63,37 @@ class Cost:
             ("nodes", self.nodes, most.nodes),
             ("elements", self.elements, most.elements),
             ("operations", self.operations, most.operations),
+            ("bytes of values at a time", self.bytes, most.bytes),
         ):
             if own > allowed:
                 raise GraphError(f"the graph has {own} {what}; {allowed} are allowed")
 
 
 def cost(graph: Graph) -> Cost:
-    """What a graph takes to run at most, in nodes, elements and operations."""
+    """What a graph takes to run at most."""
     operations = sum(_operations(node, [graph.nodes[i].type for i in node.inputs]) for node in graph.nodes)
-    return Cost(len(graph.nodes), sum(math.prod(node.shape) for node in graph.nodes), operations)
+    elements = sum(math.prod(node.shape) for node in graph.nodes)
+    return Cost(len(graph.nodes), elements, _alive(graph), operations)
+
+
+def _alive(graph: Graph) -> int:
+    """Bytes of the values that are alive at the same time, besides inputs and constants, which are there anyway."""
+    last = {i: position for position, node in enumerate(graph.nodes) for i in node.inputs}
+    for i in graph.outputs:
+        last.pop(i, None)
+    sizes = [
+        0 if node.primitive.name in ("input", "constant") else math.prod(node.shape) * node.dtype.itemsize
+        for node in graph.nodes
+    ]
+    freed = [0] * len(graph.nodes)
+    for i, position in last.items():
+        freed[position] += sizes[i]
+    alive = most = 0
+    for size, gone in zip(sizes, freed, strict=True):
+        alive += size
+        most = max(most, alive)
+        alive -= gone
+    return most
 
 
 def _operations(node: Node, reads: Sequence[ArrayType]) -> int:

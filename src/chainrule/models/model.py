@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ChainruleError, GraphError, ModelFileError, OptionError
+from chainrule.errors import ChainruleError, GraphError, ModelFileError, OptionError, OutOfMemoryError
 from chainrule.exchange.modelfile import read_model_file, write_model_file
 from chainrule.graph.graph import Graph
 from chainrule.graph.serial import Cost, cost, graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.blocks import BLOCK, BlockRunner
+from chainrule.memory import machine_memory
 from chainrule.models.calibration import Calibration
 from chainrule.models.inputs import Inputs
-from chainrule.models.stored import Description, check_constants, check_network, check_numbers, most_cost
+from chainrule.models.stored import MOST_TRIED, Description, check_constants, check_network, check_numbers, most_cost
 from chainrule.networks import Network, Pass
 from chainrule.outputs import Distribution, Output, mixture_of, output_from_json
 from chainrule.passes import optimize
@@ -98,6 +99,12 @@ class Model:
 
     @cached_property
     def _runner(self) -> BlockRunner:
+        needed, there = cost(self.graph(BLOCK)).bytes, machine_memory()
+        if there is not None and needed > there // 2:
+            raise OutOfMemoryError(
+                f"{self.source or 'the model'}: predicting {BLOCK} rows takes {needed / 2**30:.3g} GB, more than there "
+                "is memory for; use a machine with more"
+            )
         return BlockRunner(self.graph(BLOCK), 1 + len(self.members[0].buffers))
 
     def raw(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -218,6 +225,7 @@ class Model:
             n_features=self.inputs.n_features,
             n_targets=n_targets,
             n_raw=self.output.n_raw(n_targets),
+            itemsize=member.theta.dtype.itemsize,
         )
 
 
@@ -302,7 +310,7 @@ def _check_numbers(members: Sequence[Member]) -> None:
 
 
 def _check_fit(model: Model, graph: Graph) -> None:
-    """The graph takes what the members and the inputs say and gives what the output needs, and predicts one row."""
+    """The graph takes what the members and the inputs say and gives what the output needs, and predicts empty rows."""
     given = [graph.nodes[i].type for i in graph.inputs]
     wanted = model.inputs.types(BLOCK)
     for member in model.members:
@@ -316,6 +324,8 @@ def _check_fit(model: Model, graph: Graph) -> None:
         raise ModelFileError(f"output {model.output.name} is not for a {model.target.task} target")
     for classes in model.target.classes if model.output.kind in ("binary", "classes") else ():
         model.output.for_target(len(classes))
+    if cost(graph).bytes > MOST_TRIED:
+        return
     member, nothing = model.members[0], [np.full(t.shape, np.nan, t.dtype) for t in wanted]
     with np.errstate(all="ignore"):
         raw = graph.run(member.theta, *member.buffers.values(), *nothing)

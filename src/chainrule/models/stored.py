@@ -22,6 +22,10 @@ MOST_NODES = 5_000
 #: elements of all nodes' values, in elements of the parameters, columns, features and layers of a block of rows.
 #: Networks of named units need 2 to 8; functions of one's own may have more steps
 MOST_ELEMENTS, MOST_ELEMENTS_OF_OWN = 24, 96
+#: and of the values that are alive at the same time; networks of named units need up to 2
+MOST_ALIVE, MOST_ALIVE_OF_OWN = 4, 8
+#: bytes of values that loading a file may take to try out the graph; larger ones are tried out by the first prediction
+MOST_TRIED = 2**24
 #: networks of an ensemble; more are refused when training, too
 MOST_MEMBERS = 1_000
 #: operations for each of these elements, besides the products of every row with every parameter
@@ -148,6 +152,7 @@ def most_cost(
     n_features: int,
     n_targets: int,
     n_raw: int,
+    itemsize: int,
 ) -> Cost:
     """What a graph of so many rows may cost: a multiple of what the described network is known to need.
 
@@ -157,16 +162,20 @@ def most_cost(
         Where its layers are not described, every second parameter may be a unit: each has a weight and a bias.
     n_parameters : int
         Parameters and running statistics.
+    itemsize : int
+        Bytes of a parameter.
     """
-    widths = n_columns + n_features + n_raw
+    around, units = n_columns + n_features + n_raw, 0
     if network is None:
-        widths += n_parameters // 2
-        multiple, nodes = MOST_ELEMENTS_OF_OWN, MOST_NODES
+        units = n_parameters // 2
+        multiple, alive, nodes = MOST_ELEMENTS_OF_OWN, MOST_ALIVE_OF_OWN, MOST_NODES
     else:
-        widths += sum(p.size for p in network.layout(n_features, n_targets).pieces if p.shape[:-1] == ())
+        units = sum(p.size for p in network.layout(n_features, n_targets).pieces if p.shape[:-1] == ())
         # an embedding has no parameters, but as many values as the file lists intervals
-        widths += sum(len(layer.columns) for layer in network.layers if isinstance(layer, PiecewiseLinear))
+        units += sum(len(layer.columns) for layer in network.layers if isinstance(layer, PiecewiseLinear))
         pieces = sum(layer.n_pieces for layer in network.layers if isinstance(layer, Maxout))
-        multiple, nodes = MOST_ELEMENTS, min(MOST_NODES, 200 + 40 * len(network.layers) + 8 * pieces)
-    elements = multiple * (n_parameters + n_rows * widths + 64)
-    return Cost(nodes, elements, MOST_OPERATIONS * elements + 2 * n_rows * n_parameters)
+        multiple, alive, nodes = MOST_ELEMENTS, MOST_ALIVE, min(MOST_NODES, 200 + 40 * len(network.layers) + 8 * pieces)
+    elements = multiple * (n_parameters + n_rows * (around + units) + 64)
+    # columns are encoded in float64, whatever the parameters are
+    values = alive * (max(itemsize, 4) * (n_parameters + n_rows * units) + 8 * (n_rows * around + 64))
+    return Cost(nodes, elements, values, MOST_OPERATIONS * elements + 2 * n_rows * n_parameters)

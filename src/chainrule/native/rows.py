@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # code that is in the cache is loaded without the compiler
     from chainrule.native.steps import Program
 
 _SHORTEST_SHARE = 40e-6  # seconds of work for which another thread is called to help: that takes some 20 µs
+_MOST_BYTES = 1 << 28  # of intermediate values of all threads; one may take more
 _PATIENCE = 1000  # looks at whether the helpers are done before sleeping: some 40 µs
 _Counters = ctypes.c_int64 * (AT_WORK + 1)
 
@@ -93,7 +94,8 @@ class NativeRows:
         self._target = target
         recipe, self.executable, self._plan = load_or_compile(graph, (n_fixed,), BLOCKS, target, cache, self._make_plan)
         self._recipe, self._slots, self._seconds = recipe, recipe.slots, recipe.seconds
-        self._most = available_cores() if threads is None else threads
+        most = available_cores() if threads is None else threads
+        self._most = max(1, min(most, _MOST_BYTES // max(1, recipe.arena)))
         pointer, number = ctypes.c_void_p, ctypes.c_int64
         self._function = self.executable.function(BLOCKS, ctypes.c_int32, pointer, pointer, number, pointer, number)
         counts = (("input", n_fixed), ("data", len(graph.inputs) - n_fixed), ("output", len(graph.outputs)))
