@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 
@@ -16,7 +16,9 @@ WARM_UP = 2
 #: timed epochs each contender has at least, and seconds after which a race ends where it has them
 FEWEST, SECONDS = 3, 30.0
 #: afterwards each has so many turns of so many seconds more, as many epochs as it likes: short ones need many tries
-SPRINTS, SPRINT_SECONDS = 3, 0.15
+SPRINTS, SPRINT_SECONDS = 3, 0.4
+#: before each turn: the threads of the one before go on waiting busily for a while, on the cores the next one needs
+PAUSE_SECONDS = 0.05
 
 
 class Contender(ABC):
@@ -91,6 +93,7 @@ def race(problem: Problem, contenders: Sequence[Contender], repetitions: int) ->
         if len(seconds[0]) >= FEWEST and perf_counter() - began > SECONDS:
             break
         for contender, times in zip(contenders, seconds, strict=True):
+            sleep(PAUSE_SECONDS)
             start = perf_counter()
             contender.epoch()
             if repetition >= WARM_UP:
@@ -108,6 +111,7 @@ def race(problem: Problem, contenders: Sequence[Contender], repetitions: int) ->
 
 def _sprint(contender: Contender, times: list[float]) -> None:
     """Epochs one after the other, if they are short."""
+    sleep(PAUSE_SECONDS)
     began = perf_counter()
     while perf_counter() - began + min(times) < SPRINT_SECONDS:
         start = perf_counter()

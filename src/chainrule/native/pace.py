@@ -6,11 +6,17 @@ other. Results do not depend on the number of threads, so the choice may follow 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from math import ceil
 
-_PROBE = 8  # the first probes take one part in so many of an epoch
-_LATER_PROBE = 16
-_PROBE_EVERY = 8  # epochs
+# A team that has just been called works slowly for a millisecond: a core wakes up, and its caches are empty. So a trial
+# has a part that does not count, and then lasts long enough.
+_FIRST_PART = 8  # one part in so many of an epoch
+_TRIAL_SECONDS = 8e-3
+_LOST_SHARE = 1 / 40  # of the time may be lost by trials of what is slower
+_LEAST_LOSS = 0.1  # of a trial
+
+Work = Callable[[int, int], float]
 
 
 class Pace:
@@ -25,35 +31,45 @@ class Pace:
     def __init__(self, members: int) -> None:
         self.members = members
         self.seconds: dict[int, float] = {}
-        self._epochs = 0
+        self._since = self._lost = 0.0  # seconds of work since the last trial, and lost by that one
 
     @property
     def best(self) -> int:
         """The faster number of threads, as far as is known."""
         return min(self.seconds, key=self.seconds.__getitem__, default=self.members)
 
-    def run(self, batches: int, work: Callable[[int, int], float]) -> None:
+    def run(self, batches: int, work: Work) -> None:
         """Do an epoch in stretches: ``work(threads, batches)`` does some batches and returns the seconds it took."""
-        for threads, count in self._stretches(batches):
-            seconds = work(threads, count) / count
-            before = self.seconds.get(threads, seconds)
-            self.seconds[threads] = 0.5 * (before + seconds)
+        left = batches
+        for threads in self._to_be_tried():
+            left -= self._try(threads, batches, left, work)
+        if left:
+            self._since += self._do(self.best, left, work)
 
-    def _stretches(self, batches: int) -> Iterator[tuple[int, int]]:
-        self._epochs += 1
-        if self.members == 1 or not batches:
-            yield from [(1, batches)] if batches else []
-            return
-        unknown = [m for m in (1, self.members) if m not in self.seconds]
-        if not unknown and self._epochs % _PROBE_EVERY == 0:
-            other = self.members if self.best == 1 else 1
-            unknown, probe = [other], max(1, batches // _LATER_PROBE)
+    def _to_be_tried(self) -> list[int]:
+        unknown = [m for m in (1, self.members)[: self.members] if m not in self.seconds]
+        if unknown or self.members == 1 or self._since * _LOST_SHARE < self._lost:
+            return unknown
+        return [self.members if self.best == 1 else 1]
+
+    def _try(self, threads: int, batches: int, left: int, work: Work) -> int:
+        """Find out how fast it is; how many of the batches that are left were done by that."""
+        first = min(left, ceil(batches / _FIRST_PART))
+        if not first:
+            return 0
+        seconds = work(threads, first)
+        more = min(left - first, ceil((_TRIAL_SECONDS - seconds) * first / seconds)) if seconds < _TRIAL_SECONDS else 0
+        if more:
+            seconds += self._do(threads, more, work)
         else:
-            probe = max(1, batches // _PROBE)
-        for threads in unknown:
-            if batches:
-                count = min(probe, batches)
-                batches -= count
-                yield threads, count
-        if batches:
-            yield self.best, batches
+            self._note(threads, seconds / first)
+        self._since, self._lost = 0.0, seconds * max(_LEAST_LOSS, 1 - self.seconds[self.best] / self.seconds[threads])
+        return first + more
+
+    def _do(self, threads: int, batches: int, work: Work) -> float:
+        seconds = work(threads, batches)
+        self._note(threads, seconds / batches)
+        return seconds
+
+    def _note(self, threads: int, seconds: float) -> None:
+        self.seconds[threads] = 0.5 * (self.seconds.get(threads, seconds) + seconds)
