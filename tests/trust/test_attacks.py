@@ -31,7 +31,7 @@ from chainrule.cli import run
 from chainrule.graph.serial import graph_to_dict
 from chainrule.graph.types import ArrayType
 from chainrule.models.model import load_model
-from chainrule.tables import read
+from chainrule.tables import parquet
 
 #: a hostile file is refused, or done with, in so many seconds on a busy machine
 SECONDS = 30.0
@@ -160,7 +160,7 @@ def test_more_than_the_machine_has_is_refused_before_it_is_taken(folder, capsys,
 
 def test_a_table_that_is_small_because_it_repeats_itself(folder, capsys, monkeypatch):
     """Got through: nine megabytes of Parquet were fifteen gigabytes of cells."""
-    monkeypatch.setattr(read, "machine_memory", lambda: 2**29)  # a small machine, so that the table is soon made
+    monkeypatch.setattr(parquet, "machine_memory", lambda: 2**29)  # a small machine, so that the table is soon made
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     equal = pa.table({name: pa.array(np.ones(2_000_000)) for name in "ab"})
     with pq.ParquetWriter("t.parquet", equal.schema, compression="zstd", use_dictionary=True) as writer:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from chainrule.errors import TableError
-from chainrule.memory import machine_memory
 from chainrule.tables.cells import MISSING_WORDS, is_whole, settle
 from chainrule.tables.lines import BOM, TEXT_SUFFIXES, Malformed, is_regular, records, sniff
+from chainrule.tables.parquet import read_parquet
 from chainrule.tables.place import shown, source_name
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -22,6 +22,9 @@ _OTHER_FORMATS = {
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
     b"\x1f\x8b": "compressed with gzip; unpack it first",
     b"(\xb5/\xfd": "compressed with zstd; unpack it first",
+    b"x\x01": "compressed with zlib; unpack it first",  # polars would unpack these two and the next
+    b"x\x9c": "compressed with zlib; unpack it first",
+    b"x\xda": "compressed with zlib; unpack it first",
     b"\xff\xfe": "UTF-16 text; save it as CSV in UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as CSV in UTF-8",
 }
@@ -78,7 +81,8 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
     words = MISSING_WORDS | {word.strip().lower() for word in missing}
     try:
         if suffix in PARQUET_SUFFIXES:
-            frame, decimal_comma = _parquet(data), False
+            frame, decimal_comma = read_parquet(data), False
+            frame.columns = _names(frame.columns)
         else:
             frame, decimal_comma = _text(data)
     except Malformed as error:
@@ -116,35 +120,6 @@ def _bytes_of(path: str | os.PathLike[str], name: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TableError(f"{name}: cannot be read ({reason}); check its name and permissions") from None
-
-
-def _parquet(data: bytes) -> pl.DataFrame:
-    if data[:4] != b"PAR1":
-        raise Malformed("is not a Parquet file; if it is text, rename it to end in .csv")
-    if len(data) < 12 or data[-4:] != b"PAR1":
-        raise Malformed("is a Parquet file cut short; copy or write it again")
-    try:
-        scan = pl.scan_parquet(io.BytesIO(data))
-        _check_memory(int(scan.select(pl.len()).collect().item()), len(scan.collect_schema()))
-        frame = pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError) as error:
-        detail = " ".join(str(error).split())[:80]
-        raise Malformed(f"is a damaged Parquet file ({detail}); copy or write it again") from None
-    if not frame.width:
-        raise Malformed("has no columns; a table needs some")
-    texts = frame.select(pl.selectors.string())
-    if texts.width:  # repeated ones are stored once, and worked on one by one
-        _check_memory(sum(int(column.str.len_bytes().sum() or 0) for column in texts.iter_columns()) // 8, 1)
-    return frame.rename(dict(zip(frame.columns, _names(frame.columns), strict=True)))
-
-
-def _check_memory(rows: int, columns: int) -> None:
-    """Refuse what was compressed to less than this machine has memory for, as equal cells are to next to nothing."""
-    available = machine_memory()
-    if available is not None and 2 * 8 * rows * columns > available:
-        raise Malformed(
-            f"holds {8 * rows * columns / 2**30:,.0f} GB of cells, more than there is memory for; use fewer"
-        )
 
 
 def _text(data: bytes) -> tuple[pl.DataFrame, bool]:

@@ -1,0 +1,99 @@
+"""Parquet files, tried out in a process of their own first.
+
+A few bytes changed in a Parquet file can make polars ask for more memory than any machine has, or fail an assertion in
+one of its threads; the former ends the whole process, the latter writes pages to the screen. A process that ends on
+trying is a line to the user.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from contextlib import suppress
+
+import polars as pl
+
+from chainrule.memory import machine_memory
+from chainrule.tables.lines import Malformed
+
+_AGAIN = "copy or write it again"
+
+
+def read_parquet(data: bytes) -> pl.DataFrame:
+    """The table of a Parquet file.
+
+    Raises
+    ------
+    Malformed
+        If it is none, is damaged, or holds more than half of what there is memory for.
+    """
+    if data[:4] != b"PAR1":
+        raise Malformed("is not a Parquet file; if it is text, rename it to end in .csv")
+    if len(data) < 12 or data[-4:] != b"PAR1":
+        raise Malformed(f"is a Parquet file cut short; {_AGAIN}")
+    available = machine_memory()
+    try_out(data, available)
+    return decode(data, available)
+
+
+def try_out(data: bytes, available: int | None) -> None:
+    """`decode` a file in another process.
+
+    Raises
+    ------
+    Malformed
+        As there, or since the process ended.
+    """
+    code = f"import sys; sys.path[:] = {sys.path!r}; from chainrule.tables.parquet import main; main()"
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", code, str(available or 0)],
+            input=data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:  # no process to be had
+        return
+    if tried.returncode:
+        raise Malformed(
+            tried.stdout.decode()
+            or f"is a damaged Parquet file, or there is not enough memory (reading it ends the process); {_AGAIN}"
+        )
+
+
+def decode(data: bytes, available: int | None) -> pl.DataFrame:
+    """The table, where it takes at most half of so many bytes of memory."""
+    try:
+        scan = pl.scan_parquet(io.BytesIO(data))
+        _check_memory(int(scan.select(pl.len()).collect().item()) * len(scan.collect_schema()), available)
+        frame = pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError) as error:
+        detail = " ".join(str(error).split())[:80]
+        raise Malformed(f"is a damaged Parquet file ({detail}); {_AGAIN}") from None
+    if not frame.width:
+        raise Malformed("has no columns; a table needs some")
+    texts = frame.select(pl.selectors.string())
+    if texts.width:  # repeated ones are stored once, and worked on one by one
+        _check_memory(sum(int(column.str.len_bytes().sum() or 0) for column in texts.iter_columns()) // 8, available)
+    return frame
+
+
+def _check_memory(cells: int, available: int | None) -> None:
+    """Refuse what was compressed to less than this machine has memory for, as equal cells are to next to nothing."""
+    if available is not None and 2 * 8 * cells > available:
+        raise Malformed(f"holds {8 * cells / 2**30:,.0f} GB of cells, more than there is memory for; use fewer")
+
+
+def main() -> None:
+    """Decode the file on stdin; what is wrong with it goes to stdout, and decides the exit status."""
+    available = int(sys.argv[1]) or None
+    with suppress(ImportError, OSError, ValueError):  # not on Windows
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        decode(sys.stdin.buffer.read(), available)
+    except Malformed as error:
+        sys.stdout.buffer.write(str(error).encode())
+        sys.exit(1)

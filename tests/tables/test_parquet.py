@@ -1,0 +1,59 @@
+"""Damaged Parquet files: what ends the process that reads them is one line to the user."""
+
+import base64
+import io
+import subprocess
+import sys
+import zlib
+
+import polars as pl
+import pytest
+
+from chainrule.cli import run
+from chainrule.tables import parquet
+from chainrule.tables.lines import Malformed
+
+#: a column of booleans as polars writes it
+WHOLE = zlib.decompress(
+    base64.b64decode(
+        "eNptUcFOwkAQnaISDp4Iu+kmDekFApEgrCVtjZfBNNiYaEtiPHgqlhUSoIYiiF/i5zq78eDBl8m8mXlv5rCb4HTIgNVZvceaVFRZFeAEAM7WL08WA9GC"
+        "qrCtGQPe5B732jUQDq8xj5OHVUTv7nRbFDtWAQatChnJJxzhtG+cf5e5Yg2gutmuca8BdMw+x+n08fm6fF3M15n9bV1qyAIJkU7BnvrP9Lc3o3vEEm8N"
+        "p3iRkH446HmM+PbXZ5Kv9aPRjThBI2lKcRzj2HCk7xGMDzH5oqUg0pIOnMQI9kNSrLJt6Xbej7tFsem6+/m2XBYbV/aH/YHbmX0sV7nrq3AgZ/mVUrn0"
+        "lQpkPvSkH2SDMJPhSCmp/Gyeh7IrHIceMbIAEvqFH6NhVXs="
+    )
+)
+
+
+def test_a_file_that_ends_the_process(tmp_path, capfd, monkeypatch):
+    """Got through: with one byte changed polars asks for two exabytes, and the process ended in pages of noise."""
+    monkeypatch.chdir(tmp_path)
+    damaged = bytearray(WHOLE)
+    damaged[12] = 0x7F
+    (tmp_path / "t.parquet").write_bytes(damaged)
+    assert run(["fit", "t.parquet", "--target", "b"]) == 1
+    error = capfd.readouterr().err
+    assert error.startswith("chainrule: t.parquet: is a damaged Parquet file")
+    assert error.count("\n") == 1
+    assert parquet.read_parquet(WHOLE)["b"].to_list() == [True, None, False] * 5
+
+
+def test_words_of_the_other_process_come_through():
+    buffer = io.BytesIO()
+    pl.DataFrame({"a": [1.0] * 1000}).write_parquet(buffer)
+    with pytest.raises(Malformed, match="GB of cells, more than there is memory for"):
+        parquet.try_out(buffer.getvalue(), 15_000)
+    with pytest.raises(Malformed, match=r"is a damaged Parquet file \("):
+        parquet.try_out(b"PAR1" + b"x" * 100 + b"PAR1", None)
+    parquet.try_out(buffer.getvalue(), 17_000)
+
+
+def test_without_another_process_it_is_read_at_once(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/program")
+    assert parquet.read_parquet(WHOLE).height == 15
+
+
+def test_the_other_process_imports_what_this_one_would(monkeypatch, tmp_path):
+    (tmp_path / "polars.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    assert parquet.read_parquet(WHOLE).height == 15
+    assert subprocess.run([sys.executable, "-c", "import polars"]).returncode == 3  # so it is not by chance
