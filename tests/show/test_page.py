@@ -150,6 +150,39 @@ def test_the_product_is_spelled_out(tab: Any) -> None:
     assert re.sub(r"\s", "", shown.page.inner_text("#narration")).endswith("=1×3+1×2+1×2=7")
 
 
+def test_arrows_of_arrays_have_words(tab: Any) -> None:
+    def f(W: Any, x: Any) -> Any:
+        return np.sum(np.tanh(x @ W) * 2.0)
+
+    W, x = np.array([[0.5, -1.0, 0.25]]), np.array([[1.0], [2.0], [0.5]])
+    shown = tab(draw(f, W, x).html)
+    shown.page.keyboard.press("End")
+    slopes = 1 - np.tanh(x @ W) ** 2
+    span = f"⊙ {slopes.min():.3g} … {slopes.max():.3g}"
+    labels = shown.page.locator(".arrow text").all_text_contents()
+    assert sorted(labels) == sorted(["xᵀ ·", "· Wᵀ", span, "×2", "to each"])
+    places = [box.bounding_box() for box in shown.page.locator(".arrow text").all()]
+    boxes = [box.bounding_box() for box in shown.page.locator(".box").all()]
+    for label in places:  # none on a box
+        middle = label["x"] + label["width"] / 2, label["y"] + label["height"] / 2
+        for box in boxes:
+            across = box["x"] < middle[0] < box["x"] + box["width"]
+            assert not (across and box["y"] < middle[1] < box["y"] + box["height"])
+    for k, a in enumerate(places):  # none on another
+        for b in places[:k]:
+            beside = a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+            assert beside or a["y"] + a["height"] <= b["y"] + 6 or b["y"] + b["height"] <= a["y"] + 6
+
+
+def test_a_picture_that_is_all_in_sight_stays_where_it_is(tab: Any) -> None:
+    shown = tab(draw(cost, 0.7, 3.0).html)
+    views = set()
+    for _ in range(shown.page.evaluate("chainrule.state.last")):
+        shown.page.keyboard.press("ArrowRight")
+        views.add(shown.page.evaluate("document.querySelector('.world').style.transform"))
+    assert len(views) == 1
+
+
 def test_names_are_written_as_on_paper(tab: Any) -> None:
     shown = tab(draw(lambda theta, x_1: np.exp(theta * x_1), 0.5, 2.0).html)
     boxes = [
@@ -411,6 +444,24 @@ def test_title_and_words_have_room(tab: Any, width: int) -> None:
         over = "(what) => (({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector(what))"
         assert shown.page.evaluate(over, part) <= 0, part
     assert shown.page.evaluate("document.querySelector('h1').clientWidth") > 150
+
+
+def test_long_sums_are_set_smaller(tab: Any) -> None:
+    def f(a: Any, b: Any) -> Any:
+        return np.sum(np.sin(a) * b + np.cos(a) * b)
+
+    shown = tab(
+        draw(f, np.array([0.123456, 1.2, 2.3]), np.array([0.7, 0.8, 0.9])).html, viewport={"width": 1400, "height": 800}
+    )
+    sizes = set()
+    for _ in range(shown.page.evaluate("chainrule.state.last")):
+        shown.page.keyboard.press("ArrowRight")
+        over = "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('.said'))"
+        size = shown.page.evaluate("parseFloat(getComputedStyle(document.querySelector('#narration')).fontSize)")
+        assert shown.page.evaluate(over) <= 0 or size == 12  # legible first
+        sizes.add(size)
+    assert max(sizes) == 17
+    assert len(sizes) > 1
 
 
 def test_nothing_lies_over_arrows_but_boxes(tab: Any) -> None:

@@ -72,6 +72,15 @@ def test_every_number_of_a_small_function() -> None:
     assert sorted(local, key=str) == ["1", "10", "2", "3"]  # ∂v2/∂w = x, ∂v2/∂x = w, ∂v4/∂v2 = 1, ∂v5/∂v4 = 2 v4
 
 
+def test_arrows_of_arrays_have_words() -> None:
+    W, x = np.array([[0.5, -1.0, 0.25]]), np.array([[1.0], [2.0], [0.5]])
+    graph = cr.trace(lambda W, x: np.sum(np.tanh(x @ W) * 2.0), W, x)
+    slopes = 1 - np.tanh(x @ W) ** 2
+    shown = words(draw((graph, [W, x])))
+    for each in ("xᵀ ·", "· Wᵀ", f"{slopes.min():.3g} … {slopes.max():.3g}", "to each"):
+        assert shown.count(each) == 1
+
+
 def test_steps() -> None:
     forward, backward = words(draw(square_error(), step="forward")), words(draw(square_error(), step="backward"))
     assert "30" not in forward

@@ -6,6 +6,8 @@ lacks is written ``name(…)``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chainrule.graph.graph import Graph
 
 
@@ -16,6 +18,11 @@ def _call(name: str, *slots: str) -> str:
 
 def _infix(sign: str) -> str:
     return f"{{0}}<mo>{sign}</mo>{{1}}"
+
+
+def _truth(sign: str) -> str:
+    """Iverson's bracket: 1 where it holds, 0 where not."""
+    return f'<mo stretchy="false">[</mo>{_infix(sign)}<mo stretchy="false">]</mo>'
 
 
 def _power(base: str, exponent: str) -> str:
@@ -50,12 +57,12 @@ FORMULAS: dict[str, str] = {
     "log1p": _call("log", "<mn>1</mn><mo>+</mo>{0}"),
     "logaddexp": _call("log", _power(_E, "{0}") + "<mo>+</mo>" + _power(_E, "{1}")),
     "rint": _call("round"),
-    "equal": _infix("="),
-    "not_equal": _infix("≠"),
-    "less": _infix("&lt;"),
-    "less_equal": _infix("≤"),
-    "greater": _infix("&gt;"),
-    "greater_equal": _infix("≥"),
+    "equal": _truth("="),
+    "not_equal": _truth("≠"),
+    "less": _truth("&lt;"),
+    "less_equal": _truth("≤"),
+    "greater": _truth("&gt;"),
+    "greater_equal": _truth("≥"),
     "logical_and": _infix("and"),
     "logical_or": _infix("or"),
     "logical_xor": _infix("xor"),
@@ -118,6 +125,25 @@ PULLBACKS: dict[str, tuple[str, ...]] = {
     "min": ("{g}<mtext>&#160;where the minimum is, zero elsewhere</mtext>",),
 }
 
+#: the same in a word or two beside an arrow, as plain text
+ON_ARROWS: dict[str, tuple[str, ...]] = {
+    "matmul": ("· {1}ᵀ", "{0}ᵀ ·"),
+    "sum": ("to each",),
+    "broadcast_to": ("∑ repeats",),
+    "reshape": ("reshaped",),
+    "transpose": ("transposed",),
+    "slice": ("in its place",),
+    "gather": ("in its place",),
+    "concatenate": ("its part",),
+    "flip": ("turned back",),
+    "pad": ("its part",),
+    "place": ("its part",),
+    "scatter_add": ("its part",),
+    "cumsum": ("∑ from the end",),
+    "max": ("where it is the max",),
+    "min": ("where it is the min",),
+}
+
 
 def formula(graph: Graph, position: int) -> str:
     """MathML of what a node computes, a slot ``{k}`` in place of its k-th input; empty for inputs and constants.
@@ -144,9 +170,18 @@ def pullback(graph: Graph, position: int, k: int) -> str:
 
     A product of stacks of matrices has none.
     """
+    return _rule(PULLBACKS, graph, position, k)
+
+
+def on_arrow(graph: Graph, position: int, k: int) -> str:
+    """`pullback` in a word or two, with slots ``{k}`` for the inputs' names; empty where there is none."""
+    return _rule(ON_ARROWS, graph, position, k)
+
+
+def _rule(table: Mapping[str, tuple[str, ...]], graph: Graph, position: int, k: int) -> str:
     node = graph.nodes[position]
     name = node.primitive.name
     if name == "matmul" and max(graph.nodes[i].type.ndim for i in node.inputs) > 2:
         return ""
-    rules = PULLBACKS.get(name, ("",))
+    rules = table.get(name, ("",))
     return rules[min(k, len(rules) - 1)]

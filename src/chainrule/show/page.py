@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.errors import OptionError
 from chainrule.graph.graph import Graph
-from chainrule.show.formulas import formula, pullback
+from chainrule.show.formulas import formula, on_arrow, pullback
 from chainrule.show.groups import Group, groups_of
 from chainrule.show.layout import Key, Level, compose, levels
 from chainrule.show.ranks import BOX_GAP, LINE_GAP, Direction
@@ -259,6 +259,7 @@ def _data(story: Story, show: Show) -> dict[str, Any]:
             a.kind,
             a.local,
             template(pullback(graph, a.target, a.operand)) if a.kind == PULLED_BACK else 0,
+            template(on_arrow(graph, a.target, a.operand)) if a.kind == PULLED_BACK else 0,
         ]
         for a in story.arrows
     ]

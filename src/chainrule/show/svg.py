@@ -14,9 +14,10 @@ from chainrule.errors import OptionError
 from chainrule.graph.graph import Graph
 from chainrule.graph.primitive import NoDerivative
 from chainrule.show.cards import FAINT, GRADIENT, INK, VALUE, Card, group_card, node_card, text
+from chainrule.show.formulas import on_arrow
 from chainrule.show.groups import groups_of
 from chainrule.show.layout import Box, Direction, Edge, Key, Layout, Point, compose, levels
-from chainrule.show.text import FONT, names, number, shortened, text_width
+from chainrule.show.text import FONT, names, number, shortened, spread, text_width
 
 LOCAL = "#6941a5"
 _MARGIN, _LEGEND = 20.0, 14.0
@@ -41,8 +42,8 @@ def svg(
     """Draw a graph with its numbers.
 
     Each box holds a node's name, operation, formula, value (green) and gradient (red), four digits each; arrays are
-    tables or heat maps, blue below zero and orange above. A number on an arrow is the local derivative of the one
-    number it leads to by the one it comes from.
+    tables or heat maps, blue below zero and orange above. On an arrow stands the local derivative of the value it leads
+    to by the one it comes from: a number, the range of an array's, or what a linear map does (``· wᵀ``).
 
     Parameters
     ----------
@@ -116,6 +117,29 @@ def local_derivative(graph: Graph, position: int, source: int, values: Sequence[
     return float(sum([np.sum(part) for part in parts if part is not None]))
 
 
+def _derivative(graph: Graph, position: int, source: int, values: Sequence[Any], called: Sequence[str]) -> str:
+    """What stands on an arrow: a number, few numbers or their range, or what a linear map does; empty if unknown."""
+    node = graph.nodes[position]
+    rule = node.primitive.reverse
+    inputs = [values[i] for i in node.inputs]
+    if values[position] is None or any(value is None for value in inputs) or isinstance(rule, NoDerivative):
+        return ""
+    single = local_derivative(graph, position, source, values)
+    if single is not None:
+        return number(single)
+    operands = [k for k, i in enumerate(node.inputs) if i == source]
+    if not (node.type.is_float and graph.nodes[source].type.is_float):
+        return ""
+    if node.primitive.lowering != "elementwise":
+        told = [on_arrow(graph, position, k).format(*(called[i] for i in node.inputs)) for k in operands]
+        return " ".join(filter(None, told))
+    ones = np.ones(node.shape, node.dtype)
+    wide = [np.broadcast_to(value, node.shape) for value in inputs]
+    with np.errstate(all="ignore"):
+        parts = [rule(k, ones, values[position], *wide, **node.params) for k in operands]
+    return " ".join([spread(part) for part in parts if part is not None])
+
+
 def _document(
     graph: Graph,
     placed: Layout,
@@ -126,11 +150,12 @@ def _document(
     title: str,
     result: str,
 ) -> str:
-    local: dict[Edge, float] = {}
+    called = names(graph, graph.outputs[0] if len(graph.outputs) == 1 else None)
+    local: dict[Edge, str] = {}
     for edge in placed.edges:
         if isinstance(edge.target, int) and len(edge.values) == 1 and gradients[edge.target] is not None:
-            found = local_derivative(graph, edge.target, edge.values[0], values)
-            if found is not None and gradients[edge.values[0]] is not None:
+            found = _derivative(graph, edge.target, edge.values[0], values, called)
+            if found and gradients[edge.values[0]] is not None:
                 local[edge] = found
     entries = [(VALUE, "value")] if any(v is not None for v in values) else []
     entries += [(GRADIENT, f"gradient: ∂ {result} / ∂ node")] if any(g is not None for g in gradients) else []
@@ -142,7 +167,8 @@ def _document(
     frames = "".join([_frame(box) for box in placed.boxes if box.opened])
     arrows = "".join([f'<path d="{_curve(edge.points, direction)}"/>' for edge in placed.edges])
     drawn = "".join([_box(graph, box, cards[box.key]) for box in placed.boxes if not box.opened])
-    numbers = "".join([_on_arrow(edge, x, direction) for edge, x in local.items()])
+    taken: list[tuple[float, float, float]] = []  # where words stand already
+    numbers = "".join([_on_arrow(edge, words, direction, taken) for edge, words in local.items()])
     words = " ".join([f"{cards[box.key].summary}." for box in placed.boxes if not box.opened][:40])
     mark = blake2b(f"{drawn}{arrows}".encode(), digest_size=4).hexdigest()  # several pictures may share one page
     return (
@@ -204,17 +230,22 @@ def _curve(points: Sequence[Point], direction: Direction) -> str:
     return path
 
 
-def _on_arrow(edge: Edge, derivative: float, direction: Direction) -> str:
-    """The local derivative in the middle of the arrow's last bend, or above it where arrows point right."""
+def _on_arrow(edge: Edge, words: str, direction: Direction, taken: list[tuple[float, float, float]]) -> str:
+    """The local derivative on the arrow's last bend, or above it where arrows point right, in no other one's way."""
     bends = [(a, b) for a, b in pairwise(edge.points) if abs(b[0] - a[0]) + abs(b[1] - a[1]) > 30]
     (x0, y0), (x1, y1) = bends[-1] if bends else edge.points[-2:]
-    if direction == "right":
-        below = y1 < y0 - 1  # an arrow that rises has its free side below
-        x, y = (x0 + x1) / 2, (y0 + y1) / 2 + (14 if below else -6)
-    else:
-        x, y = (x0 + x1) / 2, (y0 + y1) / 2 + 2
+    half = text_width(words, 11) / 2
+    places = []
+    for t in (0.5, 0.7, 0.3, 0.85, 0.15):
+        steep, flat = 3 * t**2 - 2 * t**3, 1.5 * t - 1.5 * t**2 + t**3
+        across, along = (steep, flat) if direction == "down" else (flat, steep)
+        shift = 2 if direction == "down" else 14 if y1 < y0 - 1 else -6  # one that rises has its free side below
+        places.append((x0 + across * (x1 - x0), y0 + along * (y1 - y0) + shift))
+    free = [p for p in places if all(abs(p[0] - x) > half + h or abs(p[1] - y) > 13 for x, y, h in taken)]
+    x, y = [*free, places[0]][0]
+    taken.append((x, y, half))
     halo = {"text_anchor": "middle", "stroke": "#fff", "stroke_width": "4", "paint_order": "stroke"}
-    return text(x, y, number(derivative), 11, LOCAL, **halo)
+    return text(x, y, words, 11, LOCAL, **halo)
 
 
 def _legend(entries: Sequence[tuple[str, str]], width: float) -> tuple[str, float, float]:

@@ -35,6 +35,19 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{float(scalar) + 0.0:.{digits}g}".replace("-", "−").replace("e+", "e")
 
 
+def spread(values: Any, digits: int = 4) -> str:
+    """An array in a few letters: the number that all of it is, up to three numbers, or least and greatest."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return "empty"
+    flat = array.reshape(-1)
+    if (flat == flat[0]).all():
+        return number(flat[0], digits)
+    if array.size <= 3:
+        return f"({', '.join(number(x, min(digits, 3)) for x in flat)})"
+    return f"{number(flat.min(), min(digits, 3))} … {number(flat.max(), min(digits, 3))}"
+
+
 def is_literal(node: Node) -> bool:
     """Whether a node is a constant number without a name: it is written where it is used."""
     return node.primitive.name == "constant" and node.type.size == 1 and not node.name

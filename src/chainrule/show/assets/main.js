@@ -6,6 +6,7 @@ import { FORWARD, GIVEN, State, UPDATE } from "./state.js";
 import { run } from "./program.js";
 import { escape } from "./text.js";
 
+const SMALLEST = 12; // pixels of the words about a step
 const $ = (selector) => document.querySelector(selector);
 const packed = Uint8Array.from(atob($("#story").textContent), (c) => c.charCodeAt(0));
 const story = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
@@ -14,11 +15,21 @@ const stage = new Stage(state, $("#stage"));
 const panel = new Panel(state, $("#panel"));
 let playing = null;
 
+/** A long line is set smaller, down to what can still be read; beyond that it scrolls. */
+function fitWords() {
+  const [said, words] = [$(".said"), $("#narration")];
+  words.style.fontSize = "";
+  const seen = words.offsetWidth - (said.scrollWidth - said.clientWidth);
+  const share = Math.min(seen / words.offsetWidth, words.clientWidth / words.scrollWidth);
+  if (share < 1) words.style.fontSize = `${Math.max(SMALLEST, Math.floor(parseFloat(getComputedStyle(words).fontSize) * share * 10) / 10)}px`;
+}
+
 function showStep() {
   const { label, html, spoken } = narration(state);
   $("#step-label").textContent = label;
   $("#narration").innerHTML = html;
   $("#narration").dataset.kind = state.move?.kind ?? "start";
+  fitWords();
   $("#live").textContent = `Step ${state.step} of ${state.last}. ${spoken}`;
   $("#count").textContent = `${state.step} / ${state.last}`;
   $("#track").value = state.step;

@@ -2,7 +2,7 @@
 import { fit, heatMap } from "./heat.js";
 import { compose } from "./place.js";
 import { BACKWARD, FORWARD } from "./state.js";
-import { escape, fill, math, nameMath, number, numberMath, shapeText } from "./text.js";
+import { escape, fill, math, nameMath, number, numberMath, shapeText, spread } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const CLOSEST = 2.5;
@@ -44,6 +44,23 @@ function curve(points, drawn, direction) {
     else path += y0 === y1 ? `H${x1}` : `C${x} ${y0} ${x} ${y1} ${x1} ${y1}`;
   }
   return path;
+}
+
+/** Where on a line's last bend a word stands in nobody's way; the first of the places where there is none. */
+function place(points, direction, words, taken) {
+  const long = ([x, y], k) => k && Math.abs(x - points[k - 1][0]) + Math.abs(y - points[k - 1][1]) > 30;
+  const k = Math.max(points.findLastIndex(long), 1);
+  const [[x0, y0], [x1, y1]] = [points[k - 1], points[k]];
+  const half = 3.6 * words.length + 4;
+  const places = [0.5, 0.7, 0.3, 0.85, 0.15].map((t) => {
+    const [steep, flat] = [3 * t * t - 2 * t * t * t, 1.5 * t - 1.5 * t * t + t * t * t];
+    const [across, along] = direction === "down" ? [steep, flat] : [flat, steep];
+    return { x: x0 + across * (x1 - x0), y: y0 + along * (y1 - y0) + 4 };
+  });
+  const free = ({ x, y }) => taken.every((other) => Math.abs(other.x - x) > other.half + half || Math.abs(other.y - y) > 14);
+  const chosen = places.find(free) ?? places[0];
+  taken.push({ ...chosen, half });
+  return chosen;
 }
 
 /** For each edge how many of its points one from the same box before it passes too: what they share is drawn once. */
@@ -140,23 +157,31 @@ export class Stage {
     this.lines.setAttribute("height", this.plan.height);
     const counts = shared(this.plan.edges);
     const { direction } = this.state.story.levels[""];
+    const taken = []; // where numbers stand already
     this.arrows = this.plan.edges.map((edge) => {
       const group = svg("g", { class: "arrow" });
       const path = svg("path", { d: curve(edge.points, counts.get(edge), direction), "marker-end": "url(#head)" });
       group.append(path);
-      const local = this.state.story.arrows
-        .filter(([s, t, , , kind]) => kind === "number" && edge.arrows.some(([a, b]) => a === s && b === t))
-        .map(([, , , , , output]) => output);
+      const known = edge.arrows.flatMap(([source, target]) => this.state.arrowsFrom[source].filter((a) => a.target === target));
       let label = null;
-      if (local.length && typeof edge.source === "number" && typeof edge.target === "number") {
-        const middle = edge.points[Math.floor(edge.points.length / 2)];
-        const before = edge.points[Math.floor(edge.points.length / 2) - 1];
-        label = svg("text", { x: (middle[0] + before[0]) / 2, y: (middle[1] + before[1]) / 2 + 4 });
+      if (known.length && typeof edge.source === "number" && typeof edge.target === "number" && this.words(known)) {
+        label = svg("text", place(edge.points, direction, this.words(known), taken));
         if (this.labelled) group.append(label);
       }
       this.lines.append(group);
-      return { edge, group, label, local };
+      return { edge, group, label, known };
     });
+  }
+
+  /** The local derivatives along arrows from one node to another, in a few letters. */
+  words(arrows) {
+    const { nodes, templates } = this.state.story;
+    const one = ({ kind, local, brief, target }) => {
+      if (kind === "pulled back")
+        return fill(templates[brief], nodes[target].inputs.map((i) => (nodes[i].literal ? number(this.state.value(i).data[0], 4) : nodes[i].name)));
+      return `${kind === "number" ? "×" : "⊙ "}${spread(this.state.numbers[local])}`.replace(/^⊙ (?=[^(…]*$)/, "×");
+    };
+    return arrows.map(one).filter(Boolean).join(" ");
   }
 
   // -- bringing the picture up to date
@@ -174,14 +199,14 @@ export class Stage {
     const active = new Set();
     if (state.move?.kind === FORWARD) state.story.nodes[state.move.node].inputs.forEach((i) => active.add(`${i},${state.move.node}`));
     if (state.move?.kind === BACKWARD) state.arrowsFrom[state.move.node].forEach((a) => active.add(`${a.source},${a.target}`));
-    for (const { edge, group, label, local } of this.arrows) {
+    for (const { edge, group, label, known } of this.arrows) {
       const passed = edge.arrows.some(([source, target]) =>
         state.gradientKnown(source) && state.arrowsFrom[source].some((a) => a.target === target));
       const now = edge.arrows.some((ends) => active.has(ends.join()));
       const forward = edge.arrows.every(([source]) => state.valueKnown(source));
       group.setAttribute("class", ["arrow", forward ? "forward" : "", passed ? "backward" : "", now ? "active" : ""].join(" "));
       if (label && !this.labelled && now !== label.isConnected) now ? group.append(label) : label.remove();
-      if (label?.isConnected) label.textContent = passed ? local.map((output) => `×${number(state.numbers[output].data[0], 4)}`).join(" ") : "";
+      if (label?.isConnected) label.textContent = passed ? this.words(known) : "";
     }
   }
 
@@ -312,8 +337,12 @@ export class Stage {
     if (closer && this.view.scale < 0.6) this.view.scale = 1;
     const { scale } = this.view;
     const [left, top] = [this.view.x + scale * box.x, this.view.y + scale * box.y];
-    const near = (begin, extent, room) => begin > EDGE && begin + extent < room - EDGE;
-    const inside = near(left, scale * box.width, width) && near(top, scale * box.height, height);
+    const near = (begin, extent, room, edge) => begin > edge && begin + extent < room - edge;
+    // where all of the picture is in sight there is nothing beyond the edge
+    const edge = (begin, extent, room) => (near(begin, extent, room, 0) ? 0 : EDGE);
+    const beside = edge(this.view.x, scale * this.plan.width, width);
+    const above = edge(this.view.y, scale * this.plan.height, height);
+    const inside = near(left, scale * box.width, width, beside) && near(top, scale * box.height, height, above);
     if (!inside || closer)
       this.move(width / 2 - scale * (box.x + box.width / 2), height / 2 - scale * (box.y + box.height / 2), scale);
   }

@@ -23,8 +23,8 @@ export class State {
     this.given = shown.filter((k) => !story.nodes[k].inputs.length); // all of them are one step, the first
     this.arrowsInto = story.nodes.map(() => []);
     this.arrowsFrom = story.nodes.map(() => []);
-    story.arrows.forEach(([source, target, operand, share, kind, local, template]) => {
-      const arrow = { source, target, operand, share, kind, local, template };
+    story.arrows.forEach(([source, target, operand, share, kind, local, template, brief]) => {
+      const arrow = { source, target, operand, share, kind, local, template, brief };
       this.arrowsFrom[source].push(arrow);
       this.arrowsInto[target].push(arrow);
     });

@@ -51,6 +51,15 @@ export function arrayMath({ shape, data }, digits = 4) {
   return column ? `<msup>${listed}<mi>T</mi></msup>` : listed;
 }
 
+/** An array in a few letters, as in chainrule.show.text: the number that all of it is, few numbers, or least and greatest. */
+export function spread({ data }, digits = 4) {
+  if (data.length === 0) return "empty";
+  const brief = (x) => number(x, Math.min(digits, 3));
+  const [low, high] = data.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
+  if (low === high) return number(low, digits);
+  return data.length <= 3 ? `(${Array.from(data, brief).join(", ")})` : `${brief(low)} … ${brief(high)}`;
+}
+
 export const math = (inside, large = false) => `<math${large ? ' displaystyle="true"' : ""}><mrow>${inside}</mrow></math>`;
 
 /** ∂a/∂b as MathML. */
