@@ -172,6 +172,18 @@ def test_vector_of_binary_targets(tmp_path, capsys):
     assert run(["score", str(model), str(data)]) == 0
 
 
+def test_columns_of_classes_that_would_have_the_same_name(tmp_path, monkeypatch):
+    """Class b_c of a target a, and class b of a target c_a: one column was lost."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{k},{'no' if k % 2 else 'b_c'},{'no' if k % 3 else 'b'}" for k in range(40)]
+    Path("t.csv").write_text("x,a,c_a\n" + "\n".join(rows) + "\n")
+    assert run(["fit", "t.csv", "--target", "a", "--target", "c_a", "--epochs", "1", "--model", "m.chainrule"]) == 0
+    assert run(["predict", "m.chainrule", "t.csv", "-o", "p.csv"]) == 0
+    found = pl.read_csv("p.csv")
+    assert found.columns[2:] == ["p_'b_c'_'a'", "p_'no'_'a'", "p_'b'_'c_a'", "p_'no'_'c_a'"]
+    np.testing.assert_allclose(found.select(found.columns[2:4]).sum_horizontal(), 1.0)
+
+
 def test_poisson_target(tmp_path, capsys):
     rng, frame = simulated(1000)
     rate = np.exp(0.5 + 0.7 * frame["a"].to_numpy())

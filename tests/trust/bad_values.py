@@ -150,7 +150,8 @@ TARGETS: Sequence[Command] = [
     fit(
         "weights of zero but for one row",
         table(lambda k: int(k < 2)),
-        "only 1 rows are left",
+        "data.csv: ",
+        "rows with target 'y' and a weight 1 would be left to train on, 2 are needed",
         "use more rows",
         options="--weight a",
     ),

@@ -38,7 +38,8 @@ def predict(
     """Predict every row of a table: one row out per row in, in the same order.
 
     Columns: prediction (the mean, or the most probable class); p_<class> for classes; lower and upper with --interval;
-    q0.1 … with --quantiles. Several targets have their names appended.
+    q0.1 … with --quantiles. Several targets have their names appended,
+    in quotation marks where two columns would have the same name.
 
     Parameters
     ----------
@@ -111,10 +112,13 @@ def prediction_table(
         codes = np.argmax(p, axis=1)[:, None] if target.task == "classes" else (p > 0.5).astype(int)
         for name, labels in target.labels(codes).items():
             columns["prediction" if one else f"prediction_{name}"] = labels
+        names = [f"p_{c}_{t}" for t, classes in zip(target.names, target.classes, strict=True) for c in classes]
+        alike = len(set(names)) < len(names)  # class 'a_b' of 'c', and class 'a' of 'b_c'
         for k, (name, classes) in enumerate(zip(target.names, target.classes, strict=True)):
             shares = p if target.task == "classes" else np.stack([1 - p[:, k], p[:, k]], axis=1)
             for j, label in enumerate(classes):
-                columns[f"p_{label}" if one else f"p_{label}_{name}"] = shares[:, j]
+                both = f"p_{label!r}_{name!r}" if alike else f"p_{label}_{name}"
+                columns[f"p_{label}" if one else both] = shares[:, j]
         return pl.DataFrame(columns)
 
     def numbers(distribution: Distribution) -> np.ndarray:

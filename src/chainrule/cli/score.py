@@ -32,11 +32,14 @@ def score(
     from chainrule.models.scores import MEANINGS
     from chainrule.models.table import row_weights, scored_each
     from chainrule.tables import complete_rows, read_table
+    from chainrule.tables.target import refuse_far
 
     fitted = load_model(model)
     frame = read_table(data, missing=missing or ())
     frame = complete_rows(frame, fitted.target.names, drop=drop_missing_target, source=data)
     y = fitted.target.to_array(frame, data)
+    if fitted.target.task == "numeric":
+        refuse_far(fitted.target.names, y, data)
     try:
         fitted.output.check_target(y)
     except TableError as error:

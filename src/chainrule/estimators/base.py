@@ -303,9 +303,12 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
             return [(rows, None)]
         splits = hold_out(len(rows), share, seed, int(self._setting("n_members")), self._strata(codes))
         if not len(splits[0][1]):
+            strata = self._strata(codes)
+            classes = f" in {len(np.unique(strata))} classes, at least one of each kept" if strata is not None else ""
             raise OptionError(
                 f"early_stopping=True holds out validation_fraction={self._setting('validation_fraction')} of "
-                f"{len(rows)} rows, which is none; give a larger fraction, X_val and y_val, or early_stopping=False"
+                f"{len(rows)} rows{classes}, which is none; give a larger fraction, X_val and y_val, or "
+                "early_stopping=False"
             )
         return [(rows.take(kept), rows.take(held)) for kept, held in splits]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         -------
         array of shape (n_samples, 2) or (n_samples, n_targets, 2)
         """
+        if not _is_probability(coverage):
+            raise OptionError(f"coverage must be a number between 0 and 1, such as 0.9; got {coverage!r}")
         return self._read(X, lambda d: self.model_.interval(d, coverage))
 
     def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.1, 0.5, 0.9)) -> np.ndarray:
@@ -45,8 +48,9 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         -------
         array of shape (n_samples, n_quantiles) or (n_samples, n_targets, n_quantiles)
         """
-        if not all(0.0 < q < 1.0 for q in np.ravel(quantiles)):
-            raise OptionError(f"quantiles must lie between 0 and 1, got {np.ravel(quantiles).tolist()}")
+        levels = np.ravel(np.asarray(quantiles, object))
+        if not all(_is_probability(q) and 0.0 < q < 1.0 for q in levels):
+            raise OptionError(f"quantiles must be numbers between 0 and 1, such as [0.1, 0.9]; got {levels.tolist()}")
         return self._read(X, lambda d: d.quantiles(quantiles))
 
     # -- targets
@@ -94,3 +98,7 @@ class RegressionEstimator(RegressorMixin, FeedForwardEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _is_probability(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0.0 <= float(value) <= 1.0

@@ -313,7 +313,11 @@ def fit_table(
     )
     train, held = splits[0]
     if len(train) < 2:
-        raise TableError(f"only {len(train)} rows are left to train on; use more rows, or a smaller --test-fraction")
+        where = f"{source_name(source)}: " if source is not None else ""
+        raise TableError(
+            f"{where}of {len(there)} rows with target {listed(schema.targets)} and a weight {len(train)} would be left "
+            "to train on, 2 are needed; use more rows, or a smaller --test-fraction or --validation-fraction"
+        )
 
     inputs = Inputs(fit_encoder(schema, frame, weights[rest], rows=chosen[rest]), named=True)
     target = fit_target_encoder(schema, frame.select(schema.targets)[chosen[rest]], weights[rest], source)
