@@ -264,7 +264,11 @@ def _trunc(s: Step) -> str:
 
 
 def _reduce(operator: str) -> Rule:
+    logical = _reduce_logical(operator)
+
     def rule(s: Step) -> str:
+        if s.types[0].dtype == np.bool_:  # which these operators do not take
+            return logical(s)
         axes = s.body.integers(s.node.params["axis"])
         return s.op(operator, *s.inputs, axes, keepdims=int(s.node.params["keepdims"]), noop_with_empty_axes=1)
 
