@@ -6,6 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule.cli import run
 from chainrule.models import summary as module
+from chainrule.models.summary import plain_output
 
 LAYERS = [cr.Dense(7, "tanh"), cr.Maxout(5, pieces=3), cr.Dropout(0.2), cr.BatchNorm(), cr.Dense(4, "linear")]
 NETWORK = cr.Network(LAYERS, output=cr.GaussianMixture(2))
@@ -57,3 +58,12 @@ def test_refusals():
         cr.summary(NETWORK)
     with pytest.raises(cr.OptionError, match="got int"):
         cr.summary(3)
+
+
+def test_outputs_are_written_as_one_writes_them() -> None:
+    for plain, output in (
+        ("Gaussian(variance='network'), fitted 0.9427", cr.Gaussian(fitted=(0.9426847929791057,))),
+        ("Gaussian(variance='constant'), fitted 0.1235, 2.5", cr.Gaussian("constant", fitted=(0.123456789, 2.5))),
+        (repr(cr.GaussianMixture(3)), cr.GaussianMixture(3)),
+    ):
+        assert plain_output(output) == plain

@@ -16,6 +16,7 @@ from chainrule.models.table import TableOptions, fit_table, read_schema
 from chainrule.show.report import SECTIONS, document, report, report_of_table
 from chainrule.show.report.calibration import confusion
 from chainrule.show.report.data import Cells, number, plus_minus
+from chainrule.show.report.gather import report_of_estimator
 from chainrule.show.report.importance import permutation_importance
 from chainrule.show.report.measures import difference, mean_and_error, measures
 from chainrule.show.report.path import linear_path
@@ -356,6 +357,18 @@ def test_the_path_of_a_linear_model_names_what_enters_first(which, kind, request
     assert (found.sizes[0] == 0.0).all()
     rows = cells_of(document(data).html(), "in order of entry")
     assert [row[0] for row in rows[1:]] == [name for name, _ in found.entered][:10]
+
+
+def test_what_enters_the_path_first_correlates_most_whatever_the_network_makes_of_it():
+    rng = np.random.default_rng(0)
+    x, kind = rng.normal(size=400), rng.choice(list("abc"), 400)
+    y = 2 * x + (kind == "a") + 0.3 * rng.normal(size=400)
+    holes = pl.Series(np.where(rng.random(400) < 0.3, np.nan, rng.normal(size=400))).fill_nan(None)
+    frame = pl.DataFrame({"x": x, "kind": kind, "nearly": 3 * y + 1 + 0.001 * rng.normal(size=400), "holes": holes})
+    model = cr.FeedForwardRegressor((4,), max_iter=2, n_members=1, random_state=0, embedding="none").fit(frame, y)
+    found = linear_path(report_of_estimator(model, frame, y))
+    assert found.entered[0][0] == "nearly"  # the other way round in the network's scales, which bend it
+    assert "holes is missing" in found.names
 
 
 def test_no_path_where_there_is_nothing_to_choose():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from chainrule.learn.optimizers import Adam
 from chainrule.learn.step import training_step
 from chainrule.models.model import Model, model_graph
 from chainrule.networks import Network
+from chainrule.outputs.base import Output
 
 #: rows of a training step, and how often it and a block of predictions are run to measure their time
 BATCH, REPEATS = 64, 30
@@ -134,11 +136,19 @@ def summary(
     return summary_of_network(subject, n_inputs, n_targets, dtype)
 
 
+def plain_output(output: Output) -> str:
+    """An output as one writes it, what training added set apart: ``Gaussian(variance='network'), fitted 0.9427``."""
+    written = re.sub(r"\d+\.\d{5,}", lambda m: f"{float(m[0]):.4g}", repr(output))
+    plain = re.sub(r"(, )?fitted=\([^()]*\)", "", written)
+    fitted = re.search(r"fitted=\(([^()]+?),?\)", written)
+    return f"{plain}, fitted {fitted[1]}" if fitted else plain
+
+
 def summary_of_model(model: Model) -> Summary:
     """The summary of a fitted model, preprocessing included; a model with functions of one's own as one part."""
     n, member = len(model.target.names), model.members[0]
     columns, width = len(model.inputs.columns), model.inputs.n_features
-    title = f"{_plural(columns, 'column')} to {', '.join(model.target.names)}: {model.output!r}"
+    title = f"{_plural(columns, 'column')} to {', '.join(model.target.names)}: {plain_output(model.output)}"
     before = [("preprocessing", f"{_plural(columns, 'column')} to numbers", width, 0)]
     if model.network is None:
         own = ("network", "functions of one's own", model.output.n_raw(n), member.theta.size)

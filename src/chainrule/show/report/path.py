@@ -12,6 +12,7 @@ from chainrule.estimators.path import PenaltyPath, penalty_path
 from chainrule.show.document import Document
 from chainrule.show.path_figure import path_cv_figure, path_figure
 from chainrule.show.report.data import ReportData, label, number
+from chainrule.tables.encode import Encoder, Numeric
 
 #: rows it is computed from, and features beyond which it is left out
 MOST_ROWS, MOST_FEATURES = 2000, 200
@@ -25,7 +26,7 @@ def linear_path(data: ReportData) -> PenaltyPath | None:
     """The L1 path of a linear model of what the network sees; none where that says little or cannot be had."""
     inputs, target = data.model.inputs, data.model.target
     rows = data.known.some(MOST_ROWS)
-    x = inputs.encode_rows(rows.x)
+    x = _standardised(inputs.encode_rows(rows.x), inputs.encoder, rows.w)
     if len(target.names) > 1 or x.shape[1] < 2 or x.shape[1] > MOST_FEATURES or not np.isfinite(x).all():
         return None
     numeric = target.task == "numeric"
@@ -38,13 +39,20 @@ def linear_path(data: ReportData) -> PenaltyPath | None:
     except ChainruleError:
         return None
     encoder = inputs.encoder
-    called = [f"{n} missing" if m else n for n, m in zip(encoder.feature_names, indicators(encoder), strict=True)]
     return replace(
-        path,
-        names=tuple(called),
-        columns=encoder.columns,
-        column_of=np.asarray(encoder.groups),
+        path, names=tuple(encoder.feature_names), columns=encoder.columns, column_of=np.asarray(encoder.groups)
     )
+
+
+def _standardised(x: np.ndarray, encoder: Encoder, weights: np.ndarray | None) -> np.ndarray:
+    """Numbers on one scale, as what enters first depends on it; what is 0 or 1 stays so.
+
+    The network's own encoding has the same spread in the middle of each column, not over all of it.
+    """
+    is_number = np.array([isinstance(encoder.encodings[k], Numeric) for k in encoder.groups]) & ~indicators(encoder)
+    mean = np.average(x, axis=0, weights=weights)
+    spread = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
+    return np.where(is_number & (spread > 0.0), (x - mean) / np.where(spread > 0.0, spread, 1.0), x)
 
 
 def path_section(data: ReportData, page: Document) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from chainrule.models.summary import plain_output
 from chainrule.show.document import Document
 from chainrule.show.report.data import NETWORK, ReportData, View, counted, number, percent, plus_minus
 from chainrule.show.report.findings import findings
@@ -35,8 +34,8 @@ def summary(data: ReportData, page: Document) -> None:
         layers = " → ".join(f"`{layer!r}`" for layer in model.network.layers) or "linear"
         facts.append(("network", layers))
     networks = f"{counted(len(model.members), 'network')} of {model.members[0].theta.size} parameters each"
-    output = re.sub(r"\d+\.\d{5,}", lambda m: number(float(m[0])), repr(model.output))
-    facts.append(("output", f"`{output}`"))
+    output, _, fitted = plain_output(model.output).partition(", fitted ")
+    facts.append(("output", f"`{output}`{fitted and f', fitted {fitted}'}"))
     facts.append(("ensemble" if len(model.members) > 1 else "size", networks))
     rows = ", ".join(f"{n} {what}" for what, n in data.n_rows.items() if n)
     facts.append(("rows", rows or f"{len(data.judged)} judged"))
