@@ -1,6 +1,6 @@
 """Epochs run by a team of threads: the same bits for any number, and errors that let nobody wait forever."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations, product
 
 import numpy as np
 import pytest
@@ -10,9 +10,15 @@ from chainrule.calculus import value_and_grad
 from chainrule.errors import GraphError
 from chainrule.graph.trace import inline, trace
 from chainrule.learn.loop import NumpyEpoch
+from chainrule.learn.optimizers import Adam
+from chainrule.learn.training import Options, Rows, Training
+from chainrule.native import team as team_module
+from chainrule.native.epoch_plan import plan_epoch
 from chainrule.native.loop import compile_loop
 from chainrule.native.target import Target
 from chainrule.native.team import Share, plan_team
+from chainrule.networks import Network
+from chainrule.outputs import Categorical
 
 BATCH, WIDTHS = 192, (40, 200, 170, 3)
 
@@ -135,3 +141,56 @@ def test_cuts_cover_everything_at_multiples_of_the_unit(extent, unit, members):
     assert cuts[-1] == extent
     assert sorted(cuts) == cuts
     assert all(c % unit == 0 or c == extent for c in cuts)
+
+
+def touched(step, share, members, member):
+    """Every number a member touches in a step, one by one: {(buffer, place)} read and written."""
+    cut = share is not None and not share.merged  # of loops made one it may be anywhere
+    cuts = share.cuts(members) if cut else []
+    found = {True: set(), False: set()}
+    if share is None and member:
+        return found
+    for buffer, walks in team_module._walks(step, share).items():
+        for walk in walks:
+            assert not walk.anywhere
+            ranges = [
+                range(cuts[member], cuts[member + 1]) if axis == team_module._CUT and cut else range(n)
+                for axis, n in walk.extents.items()
+            ]
+            for counters in product(*ranges):
+                at = dict(zip(walk.extents, counters, strict=True))
+                place = walk.place.offset + sum(stride * at[axis] for axis, stride in walk.place.terms)
+                found[buffer in step.writes].add((buffer, place))
+    return found
+
+
+@pytest.mark.parametrize("widths", [(3, 5, 4, 2), (2, 8, 8, 1), (5, 3, 7)])
+@pytest.mark.parametrize("members", [2, 3])
+def test_between_waits_no_member_touches_what_another_writes(widths, members, monkeypatch):
+    for name, value in (("_SHORTEST_STEP", 0), ("_SHORTEST_STRETCH", 0), ("_FEWEST_ROWS", 1)):
+        monkeypatch.setattr(team_module, name, value)
+    rng = np.random.default_rng(0)
+    rows = Rows.of(rng.normal(size=(20, widths[0])), rng.integers(0, widths[-1] + 1, 20))
+    training = Training(
+        Network(widths[1:-1], Categorical(widths[-1] + 1)), rows, Options(optimizer=Adam(0.1), batch_size=10)
+    )
+    step = training.step
+    plan = plan_epoch(step.graph, len(step.carry), len(step.hyper), 10, Target.host(), members, False)
+    team, steps = plan.team, plan.program.steps
+    assert len(team.shares) >= 4
+    gathering = {b for s in steps for b in s.reads if plan.program.buffers[b].role in ("data", "order")}
+    compared = 0
+    for k in range(len(steps)):
+        for p in range(k - 1, -1, -1):
+            if any(w in team.waits for w in range(p + 1, k + 1)):
+                break
+            if (steps[p].reads | steps[k].reads) & gathering:
+                continue  # rows of the table are only read
+            for one, other in permutations(range(members), 2):
+                first = touched(steps[p], team.shares.get(p), members, one)
+                second = touched(steps[k], team.shares.get(k), members, other)
+                writes, others = first[True], second[True] | second[False]
+                assert not writes & others, (p, k)
+                assert not first[False] & second[True], (p, k)
+                compared += 1
+    assert compared > 10
