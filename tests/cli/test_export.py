@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
 import chainrule
 from chainrule.cli import run
@@ -121,6 +123,25 @@ def test_tables_with_text_and_numbers_are_taken_by_the_python_file_as_they_are(m
         np.testing.assert_allclose(names["predict"](table)["probabilities"], wanted, rtol=1e-4)
     unseen = frame.with_columns(pl.lit("Atlantis").alias("island"))
     np.testing.assert_allclose(names["predict"](unseen)["probabilities"], model.predict(unseen).mean(), rtol=1e-4)
+
+
+def test_conformal_intervals_are_central_ones_of_the_noted_probability(tmp_path, capsys):
+    options = ["--target", "body_mass_g", "--drop-missing-target", "--epochs", "3", "--members", "1"]
+    path = tmp_path / "m.chainrule"
+    assert run(["fit", str(PENGUINS), *options, "--calibrate", "conformal", "--model", str(path)]) == 0
+    files = [f"--{name}={tmp_path / name}" for name in ("python", "c")]
+    assert run(["export", str(path), *files]) == 0
+    assert "the notes in each file say which" in capsys.readouterr().out
+    model, frame = load_model(path), read_table(PENGUINS)
+    names: dict = {}
+    exec((tmp_path / "python").read_text(), names)
+    given = names["predict"](frame)
+    for coverage in (0.5, 0.8, 0.9):
+        said = re.search(rf"covers {coverage:.0%} is the central one of ([\d.]+)%", (tmp_path / "c").read_text())
+        own = stats.norm(given["loc"], given["scale"]).interval(float(said[1]) / 100)
+        np.testing.assert_allclose(
+            np.stack(own, axis=-1), model.interval(model.predict(frame), coverage), rtol=1e-5, atol=1e-3
+        )
 
 
 def refused(arguments, capsys):

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from exported_models import CASES, TABLE, difference, expected, model_of, rows_of, table_inputs
+from exported_models import (
+    CASES,
+    TABLE,
+    difference,
+    expected,
+    float32_limit,
+    model_of,
+    narrow,
+    rows_of,
+    table_inputs,
+)
 from exported_programs import BY_ROWS, X, program_of, traced
 
 import chainrule as cr
@@ -41,6 +51,14 @@ def test_models_predict_what_they_did(name):
     wanted = expected(model, rows)
     assert difference(predict(rows.to_dict(as_series=False) if named else rows), wanted) < 1e-12
     assert difference(predict(model.inputs.arrays(rows)[0]), wanted) < 1e-12
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_in_float32_too(name):
+    model = narrow(CASES[name])
+    rows = rows_of(model)
+    given = predict_of(to_python(model))(model.inputs.arrays(rows)[0])
+    assert difference(given, expected(model, rows)) < float32_limit(name)
 
 
 @pytest.mark.parametrize("name", BY_ROWS)

@@ -13,7 +13,19 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason='needs onnx: pip install "chainrule[onnx]"')
 
-from exported_models import CASES, N_ROWS, TABLE, difference, expected, matrix, model_of, rows_of, table_inputs  # noqa: E402
+from exported_models import (  # noqa: E402
+    CASES,
+    N_ROWS,
+    TABLE,
+    difference,
+    expected,
+    float32_limit,
+    matrix,
+    model_of,
+    narrow,
+    rows_of,
+    table_inputs,
+)
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 import chainrule as cr  # noqa: E402
@@ -65,6 +77,13 @@ def test_reference_evaluator_and_runtime_agree_with_the_model(name):
     wanted, inputs = expected(model, rows), feed(model, rows)
     assert difference(run_reference(proto, inputs), wanted) < limit
     assert difference(run_runtime(proto, inputs), wanted) < limit
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_in_float32_too(name):
+    model = narrow(CASES[name])
+    rows = rows_of(model)
+    assert difference(run_runtime(to_onnx(model), feed(model, rows)), expected(model, rows)) < float32_limit(name)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -45,3 +45,5 @@ def export(
         write_atomically(path, content)
         columns = "1 column" if len(predictor.encodings) == 1 else f"{len(predictor.encodings)} columns"
         print(f"{path}: from {columns} to {', '.join(predictor.outputs)}")
+    if predictor.conformal:
+        print("conformal intervals are central ones of another probability; the notes in each file say which")

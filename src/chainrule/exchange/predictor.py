@@ -30,6 +30,9 @@ class Predictor:
     targets : tuple of str
     classes : tuple of tuples
         Of each target, in the order of the probabilities; empty for numbers.
+    conformal : tuple of (float, tuple of float)
+        Coverages and, for each target, the probability of the distribution's central interval that has it; empty where
+        intervals are the distribution's own.
     """
 
     rows: RowGraph
@@ -38,6 +41,7 @@ class Predictor:
     outputs: tuple[str, ...]
     targets: tuple[str, ...]
     classes: tuple[tuple[Label, ...], ...]
+    conformal: tuple[tuple[float, tuple[float, ...]], ...] = ()
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
@@ -58,6 +62,12 @@ class Predictor:
             for t, c in zip(self.targets, self.classes, strict=True)
             if c
         ]
+        for coverage, nominal in self.conformal:
+            each = ", ".join(
+                f"{p:.6%}" + (f" for {one_line(t)}" if len(nominal) > 1 else "")
+                for t, p in zip(self.targets, nominal, strict=True)
+            )
+            lines.append(f"Conformal: an interval that covers {coverage:.0%} is the central one of {each}")
         return lines
 
 

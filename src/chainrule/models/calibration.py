@@ -35,6 +35,12 @@ class Calibration:
         """The distribution with the spread that is right."""
         return predicted if self.spread == 1.0 else with_spread(predicted, self.spread)
 
+    def nominal(self, coverage: float) -> list[float]:
+        """For each target the probability of the central interval that covers as asked; 1 is the whole support."""
+        nothing = np.zeros((len(self.weights), 2))
+        margins = [float(conformal_margin(nothing, each, coverage, self.weights)) for each in self.levels]
+        return [min(margin, 1.0) for margin in margins]
+
     def interval(self, predicted: Distribution, coverage: float) -> np.ndarray:
         """Central intervals; with levels, those that contain a new target with at least this probability.
 
@@ -45,10 +51,9 @@ class Calibration:
         """
         if not self.levels.size or not 0.0 < coverage < 1.0:
             return np.asarray(predicted.interval(coverage))
-        nothing = np.zeros((len(self.weights), 2))
-        margins = [float(conformal_margin(nothing, each, coverage, self.weights)) for each in self.levels]
-        parts = [predicted] if len(margins) == 1 else [predicted.target(k) for k in range(len(margins))]
-        found = [np.asarray(d.interval(min(m, 1.0))) for d, m in zip(parts, margins, strict=True)]
+        nominal = self.nominal(coverage)
+        parts = [predicted] if len(nominal) == 1 else [predicted.target(k) for k in range(len(nominal))]
+        found = [np.asarray(d.interval(p)) for d, p in zip(parts, nominal, strict=True)]
         return found[0] if len(found) == 1 else np.stack(found, axis=1)
 
     def to_json(self) -> dict[str, Any]:

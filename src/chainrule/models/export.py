@@ -23,6 +23,8 @@ class Fitted(Protocol):
     model_: Model
 
 
+#: for which files say what conformal intervals are
+COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.99)
 AnyModel = Model | Fitted | str | os.PathLike[str]
 
 
@@ -47,8 +49,15 @@ def predictor_of(model: AnyModel) -> Predictor:
     graph = prediction_graph(model)
     encoder = model.inputs.encoder
     names = tuple(str(key) for key in graph.output_tree.keys)
+    adjusted = model.calibration
     return Predictor(
-        row_graph(graph), encoder.encodings, model.inputs.named, names, model.target.names, model.target.classes
+        row_graph(graph),
+        encoder.encodings,
+        model.inputs.named,
+        names,
+        model.target.names,
+        model.target.classes,
+        tuple((c, tuple(adjusted.nominal(c))) for c in COVERAGES) if adjusted and adjusted.levels.size else (),
     )
 
 
