@@ -131,7 +131,8 @@ def _derivative(graph: Graph, position: int, source: int, values: Sequence[Any],
     if not (node.type.is_float and graph.nodes[source].type.is_float):
         return ""
     if node.primitive.lowering != "elementwise":
-        told = [on_arrow(graph, position, k).format(*(called[i] for i in node.inputs)) for k in operands]
+        short = [called[i].rpartition(".")[2] for i in node.inputs]  # layer1.weight is its layer's weight
+        told = [on_arrow(graph, position, k).format(*short) for k in operands]
         return " ".join(filter(None, told))
     ones = np.ones(node.shape, node.dtype)
     wide = [np.broadcast_to(value, node.shape) for value in inputs]

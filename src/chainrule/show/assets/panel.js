@@ -81,7 +81,7 @@ export function narration(state) {
     return {
       label: "Gradient step",
       html: `${math("<mi>θ</mi><mo>←</mo><mi>θ</mi><mo>−</mo><mi>η</mi><mo>·</mo>" + partial(nameMath(costName(state)), "<mi>θ</mi>"), true)}
-        <span class="words">${taken(state) || `with η = ${eta}, every parameter moves against its gradient: take the step under <b>Gradient step</b>`}</span>`,
+        <span class="words">${taken(state) || `against the gradient, with η = ${eta}: press <b>Take the step</b>`}</span>`,
       spoken: taken(state) || `All gradients are known. A gradient step with rate ${eta} moves every parameter against its gradient.`,
     };
   }
@@ -167,7 +167,8 @@ function arrowRow(state, arrow) {
   if (arrow.kind === "number") {
     const [a, b] = [state.gradient(arrow.target).data[0], state.numbers[arrow.local].data[0]];
     row.append(element("div", { class: "equation", html: math(
-      `${outer}<mo>·</mo>${own}<mo>=</mo>${numberMath(a, false, 5)}<mo>×</mo>${numberMath(b, true, 5)}<mo>=</mo>${numberMath(share.data[0], false, 5)}`, true) }));
+      `${outer}<mo>·</mo>${own}`, true) + " " + math( // two, so that a line can break between them
+      `<mo>=</mo>${numberMath(a, false, 5)}<mo>×</mo>${numberMath(b, true, 5)}<mo>=</mo>${numberMath(share.data[0], false, 5)}`, true) }));
     return row;
   }
   if (arrow.kind === "elementwise") {

@@ -178,7 +178,7 @@ export class Stage {
     const { nodes, templates } = this.state.story;
     const one = ({ kind, local, brief, target }) => {
       if (kind === "pulled back")
-        return fill(templates[brief], nodes[target].inputs.map((i) => (nodes[i].literal ? number(this.state.value(i).data[0], 4) : nodes[i].name)));
+        return fill(templates[brief], nodes[target].inputs.map((i) => (nodes[i].literal ? number(this.state.value(i).data[0], 4) : nodes[i].name.split(".").at(-1))));
       return `${kind === "number" ? "×" : "⊙ "}${spread(this.state.numbers[local])}`.replace(/^⊙ (?=[^(…]*$)/, "×");
     };
     return arrows.map(one).filter(Boolean).join(" ");
