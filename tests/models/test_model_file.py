@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load, save
 
 import chainrule as cr
+from chainrule.exchange.modelfile import refuse_repeated_names
 from chainrule.graph.serial import graph_to_dict
 from chainrule.graph.types import ArrayType
 from chainrule.models.model import load_model
@@ -32,8 +33,8 @@ def parts_of(path):
 
 
 def put_together(path, description, tensors):
-    """Write a file with the right checksum, whatever it says."""
-    text = json.dumps(description)
+    """Write a file with the right checksum, whatever it says; the description may be JSON text already."""
+    text = description if isinstance(description, str) else json.dumps(description)
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         array = tensors[name]
@@ -265,6 +266,36 @@ def test_a_graph_of_ones_own_is_read(original, tmp_path):
     crafted(lambda theta, x: np.tanh(np.where(np.isnan(x), 0.0, x)[:, :2] + theta[:2]))(description, tensors)
     model = load_model(put_together(tmp_path / "own.chainrule", description, tensors))
     assert np.isfinite(model.predict(X).mean()).all()
+
+
+@pytest.mark.parametrize("place", ["description", "network", "encoder", "target", "header"])
+def test_no_name_stands_twice(original, tmp_path, place):
+    """Got through: of two values for one name readers take one or the other, and the checksum cannot tell."""
+    description, tensors = parts_of(original)
+    path, twice = tmp_path / "twice.chainrule", '{"same":0,"same":0,'
+    if place == "encoder":
+        description["inputs"]["encoder"] = twice + description["inputs"]["encoder"][1:]
+    elif place == "target":
+        description["target"] = twice + description["target"][1:]
+    text = json.dumps(description)
+    if place == "description":
+        text = twice + text[1:]
+    elif place == "network":
+        text = text.replace('"n_units": 4', '"n_units": 4, "same": 0, "same": 0')
+    put_together(path, text, tensors)
+    if place == "header":
+        blob = path.read_bytes()
+        (length,) = struct.unpack("<Q", blob[:8])
+        header = blob[8 : 8 + length].replace(b'{"__metadata__"', b'{"same":0,"same":0,"__metadata__"')
+        path.write_bytes(struct.pack("<Q", len(header)) + header + blob[8 + length :])
+    with pytest.raises(cr.ModelFileError, match="the name 'same' stands twice in one object"):
+        load_model(path)
+
+
+def test_looking_for_repeated_names_takes_as_long_as_reading():
+    names = ",".join(f'"{k}":0' for k in range(300_000))
+    with pytest.raises(cr.ModelFileError, match="'299999' stands twice"):
+        refuse_repeated_names("{" + names + ',"299999":1}')
 
 
 def test_tensors_that_lack_or_belong_to_nothing(refused):

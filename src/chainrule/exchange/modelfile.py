@@ -20,6 +20,7 @@ import os
 import stat
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -103,6 +104,28 @@ def read_model_file(path: str | os.PathLike[str], format: str = FORMAT) -> tuple
         raise ModelFileError(f"{os.fspath(path)}: {error}") from None
 
 
+def refuse_repeated_names(text: str | bytes) -> None:
+    """Refuse JSON in which an object has a name twice, of which readers take one or the other.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    repeated: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:  # what is read is thrown away at once
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                repeated.append(name)
+            seen.add(name)
+
+    with suppress(ValueError, RecursionError):  # not JSON, which the decoders say in their own words
+        json.loads(text, object_pairs_hook=look)
+    if repeated:
+        raise ModelFileError(f"the name {repeated[0][:60]!r} stands twice in one object of the header; {_HELP}")
+
+
 # -- reading; the messages lack the file's name, which read_model_file puts in front
 
 
@@ -175,6 +198,7 @@ def _header(blob: bytearray) -> tuple[dict[str, Any], int]:
             f"the header has {containers} containers and {items} items, more than the {MAX_CONTAINERS} and {MAX_ITEMS} "
             f"that are allowed; {_HELP}"
         )
+    refuse_repeated_names(text)
     try:
         raw = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
         header: dict[str, Any] = {"__metadata__": msgspec.json.decode(raw.pop("__metadata__"), type=_Metadata)}
@@ -190,6 +214,7 @@ def _measure(text: bytes) -> tuple[int, int]:
 
 def _envelope(metadata: _Metadata, format: str) -> tuple[str, str]:
     """The description's text and the checksum."""
+    refuse_repeated_names(metadata.chainrule)
     try:
         stamp = msgspec.json.decode(metadata.chainrule, type=_Stamp)
     except _BAD_JSON:
@@ -241,6 +266,7 @@ _MAX_NDIM, _MAX_ELEMENTS = 32, 2**40
 
 
 def _description(text: str) -> dict[str, Any]:
+    refuse_repeated_names(text)
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.ValidationError:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ChainruleError, GraphError, ModelFileError, OptionError, OutOfMemoryError
-from chainrule.exchange.modelfile import read_model_file, write_model_file
+from chainrule.exchange.modelfile import read_model_file, refuse_repeated_names, write_model_file
 from chainrule.graph.graph import Graph
 from chainrule.graph.serial import Cost, cost, graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, scope, trace
@@ -263,6 +263,8 @@ _AGAIN = "train the model again with chainrule fit, or restore the file from a c
 
 def _model_of(description: Description, tensors: dict[str, np.ndarray], source: str) -> Model:
     """The model of a description and all of the tensors, each step checked before the next relies on it."""
+    refuse_repeated_names(description.inputs.encoder)
+    refuse_repeated_names(description.target)
     inputs = Inputs.from_json({"encoder": description.inputs.encoder, "named": description.inputs.named})
     target = TargetEncoder.from_json(description.target)
     output = output_from_json(description.output)
