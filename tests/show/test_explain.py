@@ -287,7 +287,10 @@ def test_the_page_computes_every_number_as_python_does(folder: Path, name: str) 
         tab = Tab(browser, page(story, show))
         tab.page.evaluate("chainrule.state.rerun()")
         found = tab.page.evaluate("chainrule.state.numbers.map((x) => Array.from(x.data, Number))")
+        tab.page.keyboard.press("ArrowRight")
+        said = tab.page.locator('.box[aria-label^="island, "]').get_attribute("aria-label")
         tab.close()
+    assert said == "island, input, number, value Torgersen"  # not its code
     assert len(found) == len(story.numbers)
     for mine, theirs in zip(found, story.numbers, strict=True):
         scale = np.abs(theirs).max(initial=0.0)

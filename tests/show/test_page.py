@@ -383,6 +383,19 @@ def test_dark_and_light(tab: Any) -> None:
     assert shades[0] == shades[3] != shades[1] == shades[2]
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_prints_are_light_whatever_the_screen(tab: Any, scheme: str) -> None:
+    shown = tab(draw(cost, 0.7, 3.0).html, color_scheme=scheme)
+    for chosen in (None, "light", "dark"):
+        shown.page.emulate_media(media="screen")
+        if chosen:
+            shown.page.evaluate(f"document.documentElement.dataset.theme = '{chosen}'")
+        shown.page.emulate_media(media="print")
+        for part in (".box:not(.given)", "#panel", "header"):
+            shade = shown.page.evaluate(f"getComputedStyle(document.querySelector('{part}')).backgroundColor")
+            assert min(map(int, re.findall(r"\d+", shade)[:3])) > 230, (chosen, part, shade)
+
+
 def chain(w: Any, x: Any) -> Any:
     for _ in range(60):
         x = np.tanh(w * x + 0.1)

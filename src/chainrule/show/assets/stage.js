@@ -226,7 +226,7 @@ export class Stage {
     element.setAttribute(
       "aria-label",
       `${node.name}, ${node.op}, ${shapeText(node.shape)}` +
-        (value ? `, value ${say(state.value(key))}` : "") +
+        (value ? `, value ${state.wordsFor(key, state.value(key).data[0]) ?? say(state.value(key))}` : "") +
         (gradient ? `, gradient ${say(state.gradient(key))}` : ""),
     );
   }
