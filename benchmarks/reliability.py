@@ -15,6 +15,7 @@ from benchmarks.reliability_checks import Check
 from benchmarks.reliability_files import model_files
 from benchmarks.reliability_inputs import bad_inputs, diverging, threads
 from benchmarks.reliability_mixtures import mixtures
+from benchmarks.reliability_networks import networks
 from benchmarks.reliability_tests import derivatives, programs, ranges, resumption, scikit_learn
 from benchmarks.reliability_training import killed_trainings
 
@@ -46,6 +47,7 @@ SECTIONS: dict[str, Section] = {
     "scikit-learn's checks": Section(scikit_learn, "every estimator, float32 and float64: 0 failed"),
     "derivatives": Section(derivatives, "every primitive, 100 shapes, two orders: 0 wrong"),
     "random programs": Section(programs, "10 000, NumPy and native: 0 mismatches", 10_000, 200, 10_000),
+    "random networks": Section(networks, "10 000, NumPy, native and JAX: 0 mismatches", 10_000, 40, 10_000),
     "numerical range": Section(ranges, "raw numbers ±1e4, float32: all finite"),
     "threads": Section(threads, "1, 2 and 4: identical bits"),
     "resumption": Section(resumption, "at any step: identical bits"),
