@@ -5,9 +5,14 @@ import io
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import polars as pl
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.reliability_checks import PeakMemory
 
 from chainrule.cli import run
 from chainrule.tables import parquet
@@ -35,6 +40,32 @@ def test_a_file_that_ends_the_process(tmp_path, capfd, monkeypatch):
     assert error.startswith("chainrule: t.parquet: is a damaged Parquet file")
     assert error.count("\n") == 1
     assert parquet.read_parquet(WHOLE)["b"].to_list() == [True, None, False] * 5
+
+
+def test_lists_are_not_unpacked():
+    """Got through: lists of equal numbers in a file of 19 kB were sixteen gigabytes."""
+    buffer = io.BytesIO()
+    lists = pl.DataFrame({"a": [[0.0] * 3_000_000, None]})
+    table = lists.with_columns(b=pl.Series([1.5, 2.5]), c=pl.struct(pl.lit("x").alias("y")))
+    table.write_parquet(buffer)
+    assert len(buffer.getvalue()) < 10_000
+    with PeakMemory() as peak:
+        found = parquet.read_parquet(buffer.getvalue())
+    assert peak.bytes < 16 * 2**20
+    assert found.schema == table.schema
+    assert found["b"].to_list() == [1.5, 2.5]
+    assert found["a"].null_count() == 2
+    buffer = io.BytesIO()
+    lists.write_parquet(buffer)
+    assert parquet.read_parquet(buffer.getvalue()).shape == (2, 1)
+
+
+def test_text_is_unpacked_in_bounded_memory():
+    buffer = io.BytesIO()
+    pl.DataFrame({"a": ["x" * 20_000_000]}).write_parquet(buffer, compression="zstd")
+    with pytest.raises(Malformed, match="GB of cells, more than there is memory for"):
+        parquet.try_out(buffer.getvalue(), 30_000_000)
+    parquet.try_out(buffer.getvalue(), 50_000_000)
 
 
 def test_words_of_the_other_process_come_through():

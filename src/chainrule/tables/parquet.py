@@ -17,6 +17,8 @@ import polars as pl
 from chainrule.memory import machine_memory
 from chainrule.tables.lines import Malformed
 
+#: bytes of addresses without which polars does not start
+_LEAST = 1 << 32
 _AGAIN = "copy or write it again"
 
 
@@ -63,11 +65,19 @@ def try_out(data: bytes, available: int | None) -> None:
 
 
 def decode(data: bytes, available: int | None) -> pl.DataFrame:
-    """The table, where it takes at most half of so many bytes of memory."""
+    """The table, where it takes at most half of so many bytes of memory.
+
+    Cells that hold lists or records are no numbers, and not read: how long lists are is not known before. Their columns
+    are there by name and type, without values.
+    """
     try:
         scan = pl.scan_parquet(io.BytesIO(data))
-        _check_memory(int(scan.select(pl.len()).collect().item()) * len(scan.collect_schema()), available)
-        frame = pl.read_parquet(io.BytesIO(data))
+        rows, schema = int(scan.select(pl.len()).collect().item()), scan.collect_schema()
+        _check_memory(rows * len(schema), available)
+        flat = [name for name, dtype in schema.items() if not dtype.is_nested()]
+        frame = pl.read_parquet(io.BytesIO(data), columns=flat) if flat else pl.DataFrame()
+        nested = [pl.Series(name, [], dtype).clear(rows) for name, dtype in schema.items() if dtype.is_nested()]
+        frame = pl.DataFrame([*frame.iter_columns(), *nested]).select(schema.names())
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError) as error:
         detail = " ".join(str(error).split())[:80]
         raise Malformed(f"is a damaged Parquet file ({detail}); {_AGAIN}") from None
@@ -92,6 +102,8 @@ def main() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if available is not None:  # else the system might end another process for want of memory
+            resource.setrlimit(resource.RLIMIT_AS, (max(available // 2, _LEAST),) * 2)
     try:
         decode(sys.stdin.buffer.read(), available)
     except Malformed as error:
