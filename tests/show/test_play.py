@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import shutil
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -123,15 +124,31 @@ def test_settings_are_checked():
 
 def test_the_code_runs_and_the_file_loads(tmp_path):
     one = session("inverse problem", output="mixture:3", penalty="L1", optimizer="momentum", learning_rate=0.001)
-    one.epoch()
-    names = {"X": one.data.X, "y": one.data.y[:, 0]}
+    for _ in range(40):
+        one.epoch()
+    names = {}
     exec(compile(one.code(), "playground.py", "exec"), names)
-    assert names["model"].n_iter_ == 1
+    assert names["model"].n_iter_ == 40
+    members = names["model"].model_.members
+    assert [len(m.theta) for m in members] == [one.training.layout.size]  # one network, the same
     playground = Playground()
     playground.do("epoch")
     (tmp_path / "m.chainrule").write_bytes(playground.model_file())
     loaded = load_model(tmp_path / "m.chainrule")
     np.testing.assert_array_equal(loaded.members[0].theta, playground.session.training.theta)
+
+
+def test_the_code_reads_a_table_by_itself(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PENGUINS, "penguins.csv")
+    data = of_table("penguins.csv", ("sex",))
+    one = Session(data, Settings.of({"layers": [5]}, data))
+    one.epoch()
+    names = {}
+    exec(compile(one.code(), "playground.py", "exec"), names)
+    assert [len(m.theta) for m in names["model"].model_.members] == [one.training.layout.size]
+    assert len(names["y"]) == len(data.y) == 333  # without the birds of unknown sex
+    assert 0.0 < float(capsys.readouterr().out) <= 1.0
 
 
 @pytest.fixture
@@ -234,4 +251,14 @@ def test_in_a_browser(served):
         drawn = "new Set(document.querySelector('#picture').getContext('2d').getImageData(200,200,200,200).data).size"
         assert tab.evaluate(drawn) > 20
         assert set(requests) == {"127.0.0.1"}
+        nameless = tab.evaluate("""() => {
+            const text = (e) => e.ariaLabel || e.textContent.trim() || [...(e.labels ?? [])].map(text).join("");
+            const all = document.querySelectorAll("button, input, select, #units canvas, #weights canvas");
+            return [...all].filter((e) => !text(e)).map((e) => e.outerHTML);
+        }""")
+        assert nameless == []
+        assert tab.get_attribute("[name=learning_rate]", "aria-valuetext") == tab.inner_text("#eta")
+        offered = tab.evaluate("[...document.querySelector('[name=unit]').options].map((o) => o.value)")
+        assert {"silu", "sigmoid"} <= set(offered)
+        assert not {"swish", "logistic"} & set(offered)  # other names of the same
         assert [e for e in errors if "400" not in e] == []

@@ -46,6 +46,9 @@ function label() {
   $("lambda").value = c.penalty === "none" ? "" : short(c.strength);
   $("batchsize").value = c.batch_size >= about.rows[0] ? "all rows" : c.batch_size;
   form.elements.strength.disabled = c.penalty === "none";
+  // sliders run over exponents: said are the numbers
+  for (const [name, shown] of [["learning_rate", "eta"], ["batch_size", "batchsize"], ["strength", "lambda"]])
+    form.elements[name].setAttribute("aria-valuetext", $(shown).value);
 }
 
 async function learn() {
@@ -96,6 +99,10 @@ form.addEventListener("submit", (event) => { event.preventDefault(); change(); }
 async function act(action, position) {
   try {
     $("message").textContent = "";
+    if (state && (action === "run" || action === "pause")) { // at once: the first epoch waits for the compiler
+      state.running = action === "run";
+      $("run").textContent = state.running ? "Pause" : "Run";
+    }
     await ask("/do", { action, position });
   } catch (error) { $("message").textContent = error.message; }
   await look(true);
@@ -242,16 +249,21 @@ function units() {
     box.className = "layer";
     const width = about.settings.layers[k];
     title.textContent = `layer ${k + 1}` + (layer.length < width ? `, the first ${layer.length} of ${width}` : "");
-    box.append(title, ...layer.map((text) => {
+    const named = (canvas, unit) => {
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `layer ${k + 1}, unit ${unit + 1}: its value over the shown columns`);
+      return canvas;
+    };
+    box.append(title, ...layer.map((text, unit) => {
       const values = bytes(text);
-      if (two) return image(n, n, (x, y) => { const v = values[y * n + x] / 255; return v > 0.5 ? mix(base, COLOURS[1], 2 * v - 1) : mix(base, COLOURS[0], 1 - 2 * v); });
+      if (two) return named(image(n, n, (x, y) => { const v = values[y * n + x] / 255; return v > 0.5 ? mix(base, COLOURS[1], 2 * v - 1) : mix(base, COLOURS[0], 1 - 2 * v); }), unit);
       const canvas = document.createElement("canvas");
       canvas.className = "line"; canvas.width = 140; canvas.height = 52;
       const pen = canvas.getContext("2d");
       pen.strokeStyle = `rgb(${COLOURS[0]})`; pen.lineWidth = 3; pen.beginPath();
       values.forEach((v, i) => pen.lineTo((140 * i) / (values.length - 1), 48 - (44 * v) / 255));
       pen.stroke();
-      return canvas;
+      return named(canvas, unit);
     }));
     return box;
   }));
@@ -265,6 +277,8 @@ function weights() {
     title.textContent = `${m.name} ${m.shape.join(" × ")}, largest ${m.largest.toPrecision(3)}` + (m.zeros ? `, ${m.zeros} exactly zero` : "");
     const made = image(m.columns, m.rows, (x, y) => { const v = values[(m.rows - 1 - y) * m.columns + x] / 127.5 - 1; return v > 0 ? mix(base, COLOURS[1], v) : mix(base, COLOURS[0], -v); });
     made.style.width = `${Math.min(300, 14 * m.columns)}px`; made.style.height = `${Math.min(300, 14 * m.rows)}px`;
+    made.setAttribute("role", "img");
+    made.setAttribute("aria-label", title.textContent);
     box.append(title, made);
     return box;
   }));

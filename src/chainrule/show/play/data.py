@@ -112,6 +112,9 @@ Maker = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 CLASSES: dict[str, Maker] = {"circles": _circles, "xor": _xor, "spirals": _spirals, "four clouds": _blobs}
 NUMBERS: dict[str, Maker] = {"sine": _sine, "inverse problem": _inverse, "step": _step}
 
+#: names of the made-up sets
+MADE_UP = (*CLASSES, *NUMBERS)
+
 
 def made_up(name: str, n_rows: int = 400, seed: int = 0) -> Data:
     """A made-up set by its name.

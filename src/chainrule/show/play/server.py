@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.networks import UNITS
-from chainrule.show.play.data import CLASSES, NUMBERS, Data, made_up
+from chainrule.show.play.data import MADE_UP, Data, made_up
 from chainrule.show.play.session import OPTIMIZERS, PENALTIES, Session, Settings
 
 #: bytes of a request's body at most
@@ -47,8 +47,8 @@ class Playground:
         """What there is to choose from."""
         own = [self.table.name] if self.table is not None else []
         return {
-            "data": [*own, *CLASSES, *NUMBERS],
-            "unit": list(UNITS),
+            "data": [*own, *MADE_UP],
+            "unit": [name for name, unit in UNITS.items() if unit.name == name],  # each under one name
             "penalty": list(PENALTIES),
             "optimizer": list(OPTIMIZERS),
         }

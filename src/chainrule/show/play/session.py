@@ -20,7 +20,7 @@ from chainrule.models.fit import finish, split_rows
 from chainrule.models.model import Model
 from chainrule.models.table import output_of_name
 from chainrule.networks import UNITS, Network, Pass, hidden_layers
-from chainrule.show.play.data import VALIDATION, Data
+from chainrule.show.play.data import MADE_UP, VALIDATION, Data
 
 OPTIMIZERS: dict[str, Callable[[float], FirstOrder]] = {
     "gradient descent": SGD,
@@ -386,7 +386,7 @@ class Session:
         }
 
     def code(self) -> str:
-        """Python that fits the same network, for one's own script."""
+        """Python that fits such a network to the same data, a script that runs as it is."""
         s, n = self.settings, self.data.target.task
         kind = "FeedForwardRegressor" if n == "numeric" else "FeedForwardClassifier"
         penalty = {"none": "l2=0.0", "L2": f"l2={s.strength:g}", "L1": f"l1={s.strength:g}, l2=0.0"}.get(
@@ -394,7 +394,7 @@ class Session:
         )
         optimizer = repr(OPTIMIZERS[s.optimizer](s.learning_rate))
         lines = [
-            "import chainrule as cr",
+            *self._reading(),
             "",
             f"model = cr.{kind}(",
             f"    hidden_layer_sizes={s.layers!r},",
@@ -405,12 +405,37 @@ class Session:
             f"    {penalty},",
             f"    max_iter={max(self.training.epoch, 1)},",
             "    early_stopping=False,",
+            "    n_members=1,",
+            "    embedding='none',",
             f"    random_state={s.seed},",
             ")",
             "model.fit(X, y)",
+            "print(model.score(X, y))",
             "",
         ]
         return "\n".join(lines)
+
+    def _reading(self) -> list[str]:
+        """The lines of Python that make X and y."""
+        name, target = self.data.name, self.data.target.names[0]
+        if name in MADE_UP:
+            return [
+                "import chainrule as cr",
+                "from chainrule.show.play.data import made_up",
+                "",
+                f"data = made_up({name!r})",
+                "X, y = data.X, data.y[:, 0]",
+            ]
+        parquet = name.lower().endswith((".parquet", ".pq"))
+        read = f"read_parquet({name!r})" if parquet else f"read_csv({name!r}, null_values=['', 'NA'])"
+        return [
+            "import polars as pl",
+            "",
+            "import chainrule as cr",
+            "",
+            f"table = pl.{read}.drop_nulls({target!r})",
+            f"X, y = table.drop({target!r}), table[{target!r}].to_numpy()",
+        ]
 
 
 def _bytes(values: np.ndarray) -> str:
