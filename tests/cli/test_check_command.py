@@ -34,6 +34,7 @@ def test_every_parameter_operation_and_row(model, capsys):
     out = capsys.readouterr().out
     assert "12 of 342 rows" in out
     assert "gradient of loss: right" in out
+    assert re.fullmatch(r"the gradient is right|the gradients of all \d+ networks are right", out.splitlines()[-1])
     assert "layer1.weight" in out
     assert "rules of operations, worst:" in out
     worst = next(line for line in out.splitlines() if line.strip().startswith("worst:"))

@@ -74,6 +74,8 @@ def check(
             worst = each.rows.worst
             where = place(data, int(numbers[worst]))
             raise GradientError(f"{name}{where}: wrong gradient: {each.rows.comparisons[worst]}")
+    whose = f"the gradients of all {len(checks)} networks are" if len(checks) > 1 else "the gradient is"
+    print(f"{whose} right")
 
 
 _WORDS = {"fault": "wrong", "kink": "at kinks", "unclear": "unclear"}
