@@ -265,7 +265,7 @@ def test_a_thousand_nodes_in_half_a_second() -> None:
     layout(trace(f, 1.0))  # igraph is loaded
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()  # of this process: others may be busy
         layout(graph)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.5
