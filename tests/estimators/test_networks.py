@@ -337,5 +337,5 @@ def test_a_loss_is_one_number_per_row(loss, message):
 def test_quantiles_out_of_range():
     X, y = load_diabetes(return_X_y=True)
     model = cr.FeedForwardRegressor(max_iter=2).fit(X, y)
-    with pytest.raises(cr.OptionError, match="quantiles must lie between 0 and 1, got"):
+    with pytest.raises(cr.OptionError, match="quantiles must be numbers between 0 and 1, such as"):
         model.predict_quantiles(X, [5])
