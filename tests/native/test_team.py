@@ -66,6 +66,20 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     np.testing.assert_allclose(sums, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("shape", "dtype"), [((1500, 530, 2), "float32"), ((152, 53, 2), "float32")])
+def test_a_team_adds_up_in_the_order_of_one_thread(shape, dtype, monkeypatch):
+    """Rows kept apart from columns made lanes along the sum the cheapest; one thread had them along rows · columns."""
+    if shape[0] < 1000:
+        monkeypatch.setattr(team_module, "_SHORTEST_STRETCH", 0)
+    rng = np.random.default_rng(0)
+    carry = [rng.normal(size=shape).astype(dtype), np.zeros(shape[1:], dtype)]
+    ones = np.ones((16, 1), dtype)
+    graph = trace(lambda a, s, x: (a, np.square(np.square(a)).sum(axis=0), x[0].sum()), *carry, ones)
+    loops = {threads: compile_loop(graph, 2, 0, 16, threads=threads) for threads in (1, 2, 4)}
+    assert loops[2].team.members == 2
+    assert len({loop(carry, [], [ones], np.arange(16))[0][1].tobytes() for loop in loops.values()}) == 1
+
+
 def test_members_seldom_wait():
     graph, _, _ = wide_step()
     loop = compile_loop(graph, 2, 0, BATCH, threads=2)

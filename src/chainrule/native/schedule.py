@@ -48,6 +48,25 @@ def lanes_of(nest: Nest, target: Target) -> int:
     return min(full, 1 << (longest - 1).bit_length())
 
 
+def order_of_sums(nest: Nest, target: Target) -> list[tuple[object, ...]]:
+    """All that the order depends on in which a scheduled nest's reductions take their terms, and so their bits.
+
+    For every reduction the extents of its loops, whether they run in lanes and in how many, and the loops of the
+    results that share them.
+    """
+    found: list[tuple[object, ...]] = []
+    for k, r in enumerate(nest.results):
+        if r.n_reduced:
+            inner = r.loops[len(r.kept) :]
+            lanes = lanes_of(nest, target) if nest.vector.intersection(inner) else 1
+            depth = len(r.kept) + 1
+            together = [
+                (j, len(o.loops) - depth) for j, o in enumerate(nest.results) if o.loops[:depth] == r.loops[:depth]
+            ]
+            found.append((k, [(nest.extents[a], a in nest.vector) for a in inner], lanes, together))
+    return found
+
+
 def _padded(n: int, lanes: int) -> int:
     return -(-n // lanes) * lanes
 

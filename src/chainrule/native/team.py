@@ -19,7 +19,7 @@ from chainrule.native.inplace import conflict
 from chainrule.native.nests import Nest, Result
 from chainrule.native.plan import MemoryPlan
 from chainrule.native.products import ProductPlan
-from chainrule.native.schedule import estimate, lanes_of, schedule
+from chainrule.native.schedule import estimate, lanes_of, order_of_sums, schedule
 from chainrule.native.steps import ProductStep, Program, Step
 from chainrule.native.target import Target
 from chainrule.native.threads import available_cores
@@ -46,7 +46,7 @@ class Share:
     columns : bool
         Of a product: whether it is cut along columns instead of rows.
     merged : bool
-        Of a nest: whether the loop is several of the original ones in one.
+        Of a nest: whether the loop is not the outermost of the original ones, but several in one, or another.
     """
 
     extent: int
@@ -149,21 +149,31 @@ def _share_of_nest(nest: Nest, members: int, target: Target) -> Share | None:
     if axis is None:
         return None
     unit = lanes_of(planned, target) if axis in planned.vector else 1
-    return Share(planned.extents[axis], unit, merged=nest.extents.get(axis) != planned.extents[axis])
+    same = axis == _outermost(nest) and nest.extents[axis] == planned.extents[axis]
+    return Share(planned.extents[axis], unit, merged=not same)
+
+
+def _outermost(nest: Nest) -> int | None:
+    """The axis of an array's rows, before loops are merged and put in order."""
+    return next(iter(nest.results[0].loops if nest.fused else nest.extents), None)
 
 
 def cut_nest(nest: Nest, members: int, target: Target) -> tuple[Nest, int | None]:
     """A nest scheduled, and the outermost loop if its iterations have nothing to do with each other.
 
-    The rows of an array are cut as such, not merged with other loops, if there are enough of them.
+    The rows of an array are cut as such, not merged with other loops, if there are enough of them and one thread alone
+    adds up in the same order.
     """
-    rows = nest.results[0].loops[:1] if nest.fused else tuple(nest.extents)[:1]
-    for apart in (*(a for a in rows if nest.extents[a] >= _FEWEST_ROWS * members), None):
-        planned = schedule(nest, target, apart)
+    alone = schedule(nest, target)
+    rows = _outermost(nest)
+    for apart in (rows, None) if rows is not None and nest.extents[rows] >= _FEWEST_ROWS * members else (None,):
+        planned = alone if apart is None else schedule(nest, target, apart)
         axis = next(iter(planned.results[0].loops), None)
-        if axis is not None and apart in (axis, None) and all(_cut_at(r, axis) for r in planned.results):
+        if axis is None or apart not in (axis, None) or not all(_cut_at(r, axis) for r in planned.results):
+            continue
+        if order_of_sums(planned, target) == order_of_sums(alone, target):
             return planned, axis
-    return schedule(nest, target), None
+    return alone, None
 
 
 def _cut_at(r: Result, axis: int) -> bool:
@@ -279,8 +289,7 @@ def _walks(step: Step, share: Share | None) -> dict[int, list[_Walk]]:
         if step.epilogue is not None:
             _walks_of_nest(step.epilogue, COLUMN if by_columns else ROW, found)
     elif isinstance(step, Nest):
-        loops = step.results[0].loops if step.fused else tuple(step.extents)
-        _walks_of_nest(step, next(iter(loops), None), found)
+        _walks_of_nest(step, _outermost(step), found)
     else:
         for walks in found.values():
             walks.append(_Walk(Affine(), {}, anywhere=True))
