@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
 
 from chainrule.errors import OutOfMemoryError
 
@@ -32,9 +36,47 @@ def too_many(size: int) -> OutOfMemoryError:
     )
 
 
-def machine_memory() -> int | None:
-    """Bytes of memory that this machine has; None where it does not say."""
+def machine_memory(root: str | os.PathLike[str] = "/") -> int | None:
+    """Bytes of memory that this process may have: the machine's, or its container's where that is less.
+
+    Parameters
+    ----------
+    root : path
+        Where the folders ``proc`` and ``sys`` are, which say what a container may have (Linux).
+
+    Returns
+    -------
+    int or None
+        ``None`` where nothing says.
+    """
+    limits = list(_container_limits(Path(root)))
+    with suppress(AttributeError, ValueError, OSError):  # not POSIX
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(limits, default=None)
+
+
+def _container_limits(root: Path) -> Iterator[int]:
+    """The limits of the control groups that this process is in, of every group's parents too, see cgroups(7)."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        trees: tuple[str, ...]
+        if number == "0":  # version 2: one tree, in some systems beside those of version 1
+            trees, name = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), "memory.max"
+        elif "memory" in controllers.split(","):
+            trees, name = ("sys/fs/cgroup/memory",), "memory.limit_in_bytes"
+        else:
+            continue
+        # a path may be the host's, which the container does not see: then the tree's root is the container
+        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+        for tree, depth in product(trees, range(len(parts) + 1)):
+            limit = _text(root.joinpath(tree, *parts[:depth], name)).strip()
+            if limit.isdecimal() and int(limit) > 0:  # version 2 says max where there is none
+                yield int(limit)
+
+
+def _text(path: Path) -> str:
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not POSIX
-        return None
+        return path.read_text()
+    except (OSError, ValueError):
+        return ""
