@@ -1,5 +1,7 @@
 """cr.compile."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -76,10 +78,22 @@ def test_control_flow_on_values_is_refused():
 
 
 def test_falls_back_to_numpy_with_a_warning(monkeypatch):
-    monkeypatch.setattr("chainrule.native.function.unavailable", lambda: "no executable memory")
+    monkeypatch.setattr("chainrule.native.runtime.unavailable", lambda: "no executable memory")
     compiled = compile(lambda x: x + 1.0)
     with pytest.warns(RuntimeWarning, match=r"cannot run here \(no executable memory\); using NumPy"):
         assert compiled(np.ones(2)).tolist() == [2, 2]
+
+
+def test_without_llvm_functions_run_on_numpy_with_one_warning():
+    code = (
+        "import sys; sys.modules['llvmlite'] = None\n"
+        "import numpy as np, chainrule as cr\n"
+        "f, g = cr.compile(lambda x: np.tanh(x)), cr.compile(lambda x: (x + 1.0, x))\n"
+        "print(f(np.zeros(2)), f(np.zeros(3)), g(np.ones(1)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[0. 0.] [0. 0. 0.] (array([2.]), array([1.]))\n", done.stderr
+    assert done.stderr.count("native code cannot run here") == 1
 
 
 def test_threads_share_one_program():

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from chainrule.graph.trace import as_recordable, function_name, trace
 from chainrule.graph.tree import TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
 from chainrule.native.cache import shared_cache
-from chainrule.native.compile import compile_graph
-from chainrule.native.runtime import unavailable
-from chainrule.native.target import Target
+
+if TYPE_CHECKING:  # there may be no compiler on this platform
+    from chainrule.native.target import Target
 
 
 class _Runs(Protocol):
@@ -136,11 +136,22 @@ class Compiled:
 
 def executable(graph: Graph, target: Target | None = None) -> _Runs:
     """The graph compiled, or the graph itself, with a warning, where native code cannot run."""
-    reason = unavailable()
+    reason = _obstacle()
     if reason is not None:
         warnings.warn(f"native code cannot run here ({reason}); using NumPy", RuntimeWarning, stacklevel=2)
         return graph
+    from chainrule.native.compile import compile_graph
+
     return compile_graph(graph, target, shared_cache())
+
+
+def _obstacle() -> str | None:
+    """Why there is no native code, or None."""
+    try:
+        from chainrule.native.runtime import unavailable
+    except ImportError as error:
+        return str(error)
+    return unavailable()
 
 
 def _results(values: Sequence[np.ndarray], tree: TreeShape) -> Any:
