@@ -124,7 +124,7 @@ def _cannot(path: str | os.PathLike[str], error: OSError) -> OptionError:
 
 def _beside(target: Path) -> tuple[int, str]:
     """A new file in the same folder, with the permissions new files get."""
-    temporary = str(target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part"))
+    temporary = str(target.with_name(f".{target.name[:50]}.{secrets.token_hex(8)}.part"))
     return os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666), temporary
 
 

@@ -15,6 +15,8 @@ import chainrule as cr
 from chainrule.errors import OptionError
 from chainrule.exchange.c_functions import EXPRESSIONS
 from chainrule.exchange.c_source import _LOOPS, _VIEWS, c_source
+from chainrule.graph.primitive import PRIMITIVES
+from chainrule.graph.trace import apply
 from chainrule.models.export import predictor_of, to_c
 
 COMPILER = shutil.which("cc")
@@ -117,3 +119,20 @@ def test_what_c_lacks_is_refused_by_name():
 
     with pytest.raises(OptionError, match=r"cannot export .* C: node \d+ \(i0e.*\): has no translation into C"):
         to_c(model_of(cr.Gaussian(), (cr.Dense(3, lambda z: i0e(z)),)))
+
+
+@needs_compiler
+def test_places_outside_an_array_are_not_read(compiled):
+    """Got through: a column's number was an index, and the source read whatever memory lay there."""
+    table = np.array([3.0, 4.0, 5.0])
+
+    def look_up(x):
+        return apply(PRIMITIVES["gather"], table, x[:, 0].astype(np.int64), axes=(0,))
+
+    predictor, wanted = traced(look_up, np.tile([[0.0], [2.0], [-1.0], [-3.0]], (8, 1)))
+    function = compiled({"m": c_source(predictor)})["m"]
+    rows = np.array([[0.0], [2.0], [-1.0], [-3.0], [3.0], [1e9], [-4.0], [-1e9], [1e300], [np.nan]])
+    given = run_rows(function, predictor, rows)["value"].ravel()
+    assert given[:4].tolist() == wanted["value"][:4].tolist()
+    assert given[4:8].tolist() == [5.0, 5.0, 3.0, 3.0]
+    assert set(given[8:]) <= set(table)

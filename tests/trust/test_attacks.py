@@ -173,6 +173,63 @@ def test_a_table_that_is_small_because_it_repeats_itself(folder, capsys, monkeyp
     assert "GB of cells, more than there is memory for" in capsys.readouterr().err
 
 
+def test_values_made_of_nothing(folder, capsys):
+    """Got through: four kilobytes that told of a mixture of many components took gigabytes for a row."""
+    description, tensors = parts_of(crafted(lambda theta, x: x[:, 0] + theta[0]))
+    k = 200_000
+    n_columns = len(json.loads(description["inputs"]["encoder"])["encodings"])
+    graph = cr.trace(
+        lambda theta, buffers, x: np.broadcast_to(x[:, :1], (32, 3 * k)),
+        ArrayType.of(tensors["member0.theta"]),
+        {},
+        ArrayType((32, n_columns), np.dtype(np.float64)),
+    )
+    record, constants = graph_to_dict(graph)
+    assert not constants
+    description |= {"graphs": {"32": record}, "output": {"name": "gaussian_mixture", "k": k}}
+    content = put_together(description, {"member0.theta": tensors["member0.theta"]})
+    with PeakMemory() as peak:
+        assert predict(folder, capsys, content)[0] == 1
+    assert peak.bytes < len(content) + 64 * 2**20
+
+
+def test_many_members_are_not_exported(folder, capsys):
+    """Got through: a file of 300 kB with a thousand long graphs took minutes and 400 MB to export."""
+    description, tensors = parts_of(crafted(nested(np.sin, 40)))
+    description["n_members"] = 1000
+    tensors |= {f"member{k}.theta": tensors["member0.theta"] for k in range(1000)}
+    (folder / "m.chainrule").write_bytes(put_together(description, tensors))
+    start = time.perf_counter()
+    assert run(["export", "m.chainrule", "--c", "m.c", "--python", "m.py"]) == 1
+    assert time.perf_counter() - start < SECONDS
+    assert "operations, of which 20,000 can be exported" in capsys.readouterr().err
+    assert not (folder / "m.c").exists()
+
+
+@pytest.mark.parametrize("before", ["", "a,b\n1,2\n"], ids=["header", "row"])
+def test_lines_of_very_many_cells(folder, capsys, before):
+    """Got through: seventy megabytes of one line were more than a gigabyte of cells."""
+    (folder / "m.chainrule").write_bytes(model())
+    (folder / "t.csv").write_text(before + ",".join(f"{k:x}" for k in range(2_000_000)))
+    with PeakMemory() as peak:
+        assert run(["predict", "m.chainrule", "t.csv"]) == 1
+    assert peak.bytes < 64 * 2**20
+    line = "3" if before else "1"
+    assert f"t.csv: line {line} has 2,000,000 columns, of which" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Categorical])
+def test_texts_that_are_stored_once(folder, capsys, monkeypatch, kind):
+    """Texts of half the memory were let in, and copied; those called categories were not counted at all."""
+    monkeypatch.setattr(parquet, "machine_memory", lambda: 2**28)
+    texts = pl.Series("b", ["x" * 1_000_000] * 100).cast(kind)
+    pl.DataFrame({"a": np.ones(100), "b": texts}).write_parquet("t.parquet")
+    (folder / "m.chainrule").write_bytes(model())
+    assert os.path.getsize("t.parquet") < 10_000
+    assert run(["predict", "m.chainrule", "t.parquet"]) == 1
+    assert "of cells, more than there is memory for" in capsys.readouterr().err
+
+
 def test_a_header_that_promises_more_than_there_is(folder, capsys):
     for length in (2**63, 2**40, 2**31, 10**8):
         status, _ = predict(folder, capsys, length.to_bytes(8, "little") + b"{" * 100)

@@ -68,6 +68,13 @@ EXPRESSIONS: dict[str, Expression] = {
 
 #: functions that a file defines if it uses them, without overflow
 HELPERS = {
+    "place": """/* a place among so many, counted from the end if negative, and never outside */
+static int64_t place(int64_t k, int64_t size)
+{
+    k = k < 0 ? k + size : k;
+    return k < 0 ? 0 : k < size ? k : size - 1;
+}
+""",
     "expit": """static double expit(double x)
 {
     double small = exp(-fabs(x));

@@ -374,7 +374,7 @@ def _gather(body: _Body, result: View, node: Node, given: Sequence[View]) -> Non
         places = {}
         for axis, index in zip(axes, indices, strict=True):
             place = index.at(i[:lead])
-            places[axis] = f"({place} < 0 ? {place} + {x.type.shape[axis]} : {place})"
+            places[axis] = f"place({place}, {x.type.shape[axis]})"
         rest: Iterator[str] = iter(i[lead:])
         at = [places[k] if k in places else next(rest) for k in range(x.type.ndim)]
         body.line(f"{result.at(i)} = {x.at(at)};")

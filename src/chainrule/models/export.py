@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.exchange.predictor import Predictor
 from chainrule.exchange.row_graph import row_graph
+from chainrule.learn.blocks import BLOCK
 from chainrule.models.model import Model, load_model
 from chainrule.models.prediction import prediction_graph
 
@@ -23,6 +24,8 @@ class Fitted(Protocol):
     model_: Model
 
 
+#: operations of all members together; so many take ten seconds to write
+MOST_NODES = 20_000
 #: for which files say what conformal intervals are
 COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.99)
 AnyModel = Model | Fitted | str | os.PathLike[str]
@@ -46,6 +49,12 @@ def predictor_of(model: AnyModel) -> Predictor:
         model = model.model_
     if not isinstance(model, Model):
         raise OptionError(f"only a fitted model can be exported, got {type(model).__name__}; call fit first")
+    size = len(model.members) * len(model.graph(BLOCK).nodes)
+    if size > MOST_NODES:
+        raise OptionError(
+            f"the {len(model.members)} networks have {size:,} operations, of which {MOST_NODES:,} can be exported; "
+            "train fewer members"
+        )
     graph = prediction_graph(model)
     encoder = model.inputs.encoder
     names = tuple(str(key) for key in graph.output_tree.keys)

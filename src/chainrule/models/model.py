@@ -313,6 +313,11 @@ def _check_numbers(members: Sequence[Member]) -> None:
 
 def _check_fit(model: Model, graph: Graph) -> None:
     """The graph takes what the members and the inputs say and gives what the output needs, and predicts empty rows."""
+    n_raw = model.output.n_raw(len(model.target.names))
+    if n_raw > model.members[0].theta.size:  # every raw output has a bias; more would be made of nothing
+        raise ModelFileError(
+            f"the output has {n_raw} raw numbers per row, the file {model.members[0].theta.size} parameters"
+        )
     given = [graph.nodes[i].type for i in graph.inputs]
     wanted = model.inputs.types(BLOCK)
     for member in model.members:
@@ -320,7 +325,7 @@ def _check_fit(model: Model, graph: Graph) -> None:
         if given != own + wanted:
             raise ModelFileError(f"the graph for {BLOCK} rows does not take this model's parameters and columns")
     out = [graph.nodes[i].type for i in graph.outputs]
-    if [t.shape for t in out] != [(BLOCK, model.output.n_raw(len(model.target.names)))] or not out[0].is_float:
+    if [t.shape for t in out] != [(BLOCK, n_raw)] or not out[0].is_float:
         raise ModelFileError(f"the graph for {BLOCK} rows does not give what the output needs")
     if (model.target.task == "numeric") != (model.output.kind in ("numeric", "count")):
         raise ModelFileError(f"output {model.output.name} is not for a {model.target.task} target")

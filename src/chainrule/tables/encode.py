@@ -165,7 +165,8 @@ class Encoder(Stored, frozen=True, forbid_unknown_fields=True, dict=True):
         TableError
             Naming column and row: a column is missing, a cell is no number where there must be one, or is infinite.
         """
-        lacking = [name for name in self.columns if name not in frame.columns]
+        there = set(frame.columns)
+        lacking = [name for name in self.columns if name not in there]
         if lacking:
             prefix = f"{source_name(source)}: " if source is not None else ""
             what = "column" if len(lacking) == 1 else "columns"

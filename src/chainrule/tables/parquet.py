@@ -19,6 +19,8 @@ from chainrule.tables.lines import Malformed
 
 #: bytes of addresses without which polars does not start
 _LEAST = 1 << 32
+#: times that texts are in memory while their meaning is found out: without blanks, in lower case, in a row
+COPIES = 4
 _AGAIN = "copy or write it again"
 
 
@@ -83,9 +85,9 @@ def decode(data: bytes, available: int | None) -> pl.DataFrame:
         raise Malformed(f"is a damaged Parquet file ({detail}); {_AGAIN}") from None
     if not frame.width:
         raise Malformed("has no columns; a table needs some")
-    texts = frame.select(pl.selectors.string())
-    if texts.width:  # repeated ones are stored once, and worked on one by one
-        _check_memory(sum(int(column.str.len_bytes().sum() or 0) for column in texts.iter_columns()) // 8, available)
+    texts = [column for column in frame.iter_columns() if column.dtype in (pl.String, pl.Categorical, pl.Enum)]
+    lengths = sum(int(column.cast(pl.String).str.len_bytes().sum() or 0) for column in texts)
+    _check_memory(lengths * COPIES // 8, available)  # repeated ones are stored once, and worked on one by one
     return frame
 
 

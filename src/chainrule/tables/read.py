@@ -132,6 +132,7 @@ def _text(data: bytes) -> tuple[pl.DataFrame, bool]:
         line = data.count(b"\n", 0, nul) + 1
         raise Malformed(f"line {line} holds a NUL byte, so this is not plain text; save it as CSV in UTF-8")
     separator = sniff(data)
+    _check_width(data, separator)
     _, header = next(records(_header_text(data), separator), (0, []))
     if not header:
         raise Malformed("is empty; a table needs a header line and rows")
@@ -215,6 +216,24 @@ def _blank_numbers(data: bytes) -> bool:
         return bool(line) and bool([float(cell) for cell in line[0].split()])
     except ValueError:
         return False
+
+
+def _check_width(data: bytes, separator: str) -> None:
+    """Refuse lines of very many cells before any is made of them: a cell of one byte takes fifty."""
+    if len(data) < MOST_COLUMNS:
+        return
+    end = -1
+    while end < len(data):
+        start, end = end + 1, data.find(b"\n", end + 1 + MOST_COLUMNS)  # shorter lines are passed by
+        end = len(data) if end < 0 else end
+        start = max(start, data.rfind(b"\n", start, end) + 1)
+        cells = 1 + data.count(separator.encode(), start, end) if end - start > MOST_COLUMNS else 0
+        if cells > 2 * MOST_COLUMNS:  # separators within cells count, too
+            line = 1 + data.count(b"\n", 0, start)
+            raise Malformed(
+                f"line {line} has {cells:,} columns, of which {MOST_COLUMNS:,} can be read; "
+                "leave some out, or is a line break missing?"
+            )
 
 
 def _names(header: Sequence[str]) -> list[str]:
