@@ -25,6 +25,15 @@ def test_a_graph():
         compile_graph(graph).run(*arrays)
 
 
+def test_a_value_inside_a_step_of_many():
+    """The step ends in a number; what takes the memory is what is sorted on the way."""
+    n = 1 << 22
+    graph = trace(lambda x, y: np.linalg.norm(np.sort(x * y, axis=0) @ np.exp(x)), kind(n, 1), kind(1, n))
+    arrays = [np.broadcast_to(1.0, node.shape) for node in (graph.nodes[i] for i in graph.inputs)]
+    with pytest.raises(OutOfMemoryError, match=r"the largest is .*64\[4194304,4194304\]"):
+        compile_graph(graph).run(*arrays)
+
+
 @pytest.fixture
 def no_memory(monkeypatch):
     def refuse(*arguments, **options):

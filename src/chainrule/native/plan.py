@@ -10,8 +10,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+
 from chainrule.errors import OutOfMemoryError
+from chainrule.graph.graph import Graph
 from chainrule.native.frame import ALIGNMENT
+from chainrule.native.nests import Buffer
 from chainrule.native.steps import Program
 
 
@@ -92,13 +96,21 @@ def shortage(program: Program, memory: MemoryPlan) -> OutOfMemoryError:
     graph = program.graph
     text = f"{graph.name}: {memory.bytes / 2**20:.0f} MiB of memory for intermediate values cannot be had"
     written = [
-        (program.buffers[b].bytes, step.node) for step in program.steps for b in step.writes if b in memory.offsets
+        (program.buffers[b].bytes, b, step.node) for step in program.steps for b in step.writes if b in memory.offsets
     ]
     if written:
-        _, node = max(written)
+        _, b, node = max(written)
+        node = _value_of(program.buffers[b], graph, node)
         named, type_ = graph.node_names[node], graph.nodes[node].type
         text += f"; the largest is {named} = {graph.nodes[node].primitive.name}(…), {type_}"
     return OutOfMemoryError(f"{text}; use smaller batches, or fewer rows at a time")
+
+
+def _value_of(buffer: Buffer, graph: Graph, last: int) -> int:
+    """The node a buffer holds, as far as its type tells: of a step of many nodes only the last is noted."""
+    size, dtype = buffer.size, np.dtype(buffer.dtype)
+    fitting = [k for k, n in enumerate(graph.nodes[: last + 1]) if (n.type.size, n.type.dtype) == (size, dtype)]
+    return fitting[-1] if fitting else last
 
 
 def _aligned(size: int) -> int:
