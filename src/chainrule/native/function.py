@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import update_wrapper
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 import chainrule.primitives  # noqa: F401  fills the dispatch tables
-from chainrule.errors import TraceError
+from chainrule.errors import CompileError, TraceError
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import as_recordable, function_name, trace
 from chainrule.graph.tree import TreeShape, flatten
@@ -19,7 +21,10 @@ from chainrule.graph.types import DTYPES, ArrayType
 from chainrule.native.cache import shared_cache
 
 if TYPE_CHECKING:  # there may be no compiler on this platform
+    from chainrule.native.report import ProgramReport
     from chainrule.native.target import Target
+
+_REPORT_SECONDS = 0.05
 
 
 class _Runs(Protocol):
@@ -62,6 +67,7 @@ def compile(f: Callable[..., Any], *, target: Target | None = None) -> Compiled:
     >>> norm = cr.compile(lambda x: np.sqrt(np.sum(x * x)))
     >>> float(norm(np.array([3.0, 4.0])))
     5.0
+    >>> print(norm.report(np.ones(1000)))  # doctest: +SKIP
     """
     return Compiled(f, target)
 
@@ -103,6 +109,32 @@ class Compiled:
         self(*args, **kwargs)
         leaves, tree = flatten((args, kwargs))
         return self._programs[tree, self._sorted(leaves)[1]][0]
+
+    def report(self, *args: Any, **kwargs: Any) -> ProgramReport:
+        """Operations, memory and measured time of every step for these arguments, beside the machine's measured peak.
+
+        Runs the function for a twentieth of a second, natively, on one thread.
+
+        Raises
+        ------
+        CompileError
+            If native code cannot run here.
+        """
+        reason = _obstacle()
+        if reason is not None:
+            raise CompileError(f"{function_name(self._f)}: there is no native code to report on ({reason})")
+        from chainrule.native.compile import compile_graph
+        from chainrule.native.peak import peak
+
+        leaves, _ = flatten((args, kwargs))
+        data, _ = self._sorted(leaves)
+        graph = self.program(*args, **kwargs).graph
+        program = compile_graph(graph, self._target, shared_cache(), measured=True)
+        start = perf_counter()
+        while perf_counter() - start < _REPORT_SECONDS:
+            program.run(*data)
+        kinds = {a.dtype.name for a in data} & {"float32", "float64"}
+        return replace(program.report(), peak=peak(min(kinds, default="float64")))
 
     def _sorted(self, leaves: Sequence[Any]) -> tuple[list[np.ndarray], tuple[Any, ...]]:
         """The data among the leaves, and what the program depends on: their types, and the values of all others."""

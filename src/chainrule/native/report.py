@@ -44,11 +44,15 @@ class StepReport:
 
 @dataclass(frozen=True)
 class ProgramReport:
-    """All steps of a program, how much memory it takes besides inputs and outputs, and how it was compiled."""
+    """All steps of a program, how much memory it takes besides inputs and outputs, and how it was compiled.
+
+    ``peak``: operations per second that the machine reaches at best; not a number if that was not measured.
+    """
 
     steps: tuple[StepReport, ...]
     arena_bytes: int
     units: tuple[UnitReport, ...]
+    peak: float = float("nan")
 
     @property
     def seconds(self) -> float:
@@ -66,6 +70,9 @@ class ProgramReport:
             counts = f"{s.kind:<8} {s.operations:>12} {s.bytes:>12}"
             lines.append(f"{label[:34]:<34} {counts} {1e6 * s.seconds:>10.2f} {share} {speed}")
         lines.append(f"{1e6 * total:.2f} µs per run; arena of {self.arena_bytes} bytes")
+        if self.peak > 0 and total > 0:
+            rate = sum(s.operations for s in self.steps) / total
+            lines.append(f"{rate / 1e9:.1f} Gop/s, {rate / self.peak:.0%} of the {self.peak / 1e9:.0f} of a product")
         lines += [str(u) for u in self.units]
         return "\n".join(lines)
 
