@@ -29,6 +29,20 @@ def check_parameters(size: int) -> None:
         raise too_many(size)
 
 
+def check_numbers(count: int, what: str) -> None:
+    """Refuse work whose result is more float64 numbers than there is memory for, three times over.
+
+    Raises
+    ------
+    OutOfMemoryError
+    """
+    available = machine_memory()
+    if available is not None and 3 * 8 * count > available:
+        raise OutOfMemoryError(
+            f"{what} takes {3 * 8 * count / 2**30:,.3g} GB, more than there is memory for; use fewer rows at a time"
+        )
+
+
 def too_many(size: int) -> OutOfMemoryError:
     """The error for a network of too many parameters."""
     return OutOfMemoryError(

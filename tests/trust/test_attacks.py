@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pickle
+import subprocess
 import sys
 import time
 import zipfile
@@ -156,6 +157,15 @@ def test_more_than_the_machine_has_is_refused_before_it_is_taken(folder, capsys,
     (folder / "m.chainrule").write_bytes(hoarding(200_000, 2))
     assert run(["predict", "m.chainrule", "t.csv", "-o", "p.csv"]) == 1
     assert "m.chainrule: predicting 32 rows takes" in capsys.readouterr().err
+
+
+def test_many_rows_of_many_classes_are_refused_before_they_are_predicted(folder, capsys, monkeypatch):
+    monkeypatch.setattr("chainrule.memory.machine_memory", lambda: 2**21)
+    (folder / "m.chainrule").write_bytes(model("b"))
+    (folder / "t.csv").write_text("a,y\n" + "1,2\n" * 20_000)
+    assert run(["predict", "m.chainrule", "t.csv", "-o", "p.csv"]) == 1
+    assert "t.csv: predicting 20,000 rows takes" in capsys.readouterr().err
+    assert not (folder / "p.csv").exists()
 
 
 def test_a_table_that_is_small_because_it_repeats_itself(folder, capsys, monkeypatch):
@@ -324,3 +334,14 @@ def test_cells_are_not_evaluated(folder, capsys, cell):
     assert predict(folder, capsys, model())[0] == 0
     assert not (folder / "was_here").exists()
     assert cell not in (folder / "p.csv").read_text()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_characters_that_the_screen_has_not(folder, encoding):
+    """Got through: a UnicodeEncodeError with its traceback."""
+    (folder / "m.chainrule").write_bytes(edited("b", classes=[["\N{SNOWMAN}", "b", "c", "d", "e"]]))
+    command = [sys.executable, "-m", "chainrule", "predict", "m.chainrule", "t.csv", "-o", "p.csv"]
+    surroundings = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path(cr.__file__).parents[1])}
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "p_\\u2603" in done.stdout

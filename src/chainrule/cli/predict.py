@@ -98,10 +98,13 @@ def prediction_table(
     import polars as pl
 
     from chainrule.cli.terminal import encoded
+    from chainrule.memory import check_numbers
 
     levels = levels or []
-    rows = encoded(model, frame, source)
     target = model.target
+    n_numbers = frame.height * (len(target.names) * (3 + len(levels)) + sum(map(len, target.classes)))
+    check_numbers(n_numbers, f"{source}: predicting {frame.height:,} rows")
+    rows = encoded(model, frame, source)
     one = len(target.names) == 1
     columns: dict[str, Any] = {}
     if target.task != "numeric":
