@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import polars as pl
 
@@ -30,7 +31,7 @@ _OTHER_FORMATS = {
 }
 #: the commonest words for missing, which polars can skip while it reads numbers; `settle` knows them all
 _COMMON_MISSING = ["NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?"]
-_SAMPLE_BYTES = 1 << 16
+_SAMPLE_BYTES, _ROWS = 1 << 16, 1 << 16
 #: more are a line break lost, or a table turned on its side; a model file holds fewer
 MOST_COLUMNS = 100_000
 
@@ -145,8 +146,12 @@ def _text(data: bytes) -> tuple[pl.DataFrame, bool]:
         data = data.rstrip(b"\r\n") + b"\n"  # else blank lines at the end would cost the fast way
     frame = _fast(data, separator, len(names)) if is_regular(data, separator, len(names)) else None
     if frame is None:
-        rows = [row for _, row in records(_decoded(data), separator)][1:]
-        frame = pl.DataFrame(rows, schema=[(f"column_{k}", pl.String) for k in range(len(names))], orient="row")
+        rows = islice((row for _, row in records(_decoded(data), separator)), 1, None)
+        schema = [(f"column_{k}", pl.String) for k in range(len(names))]
+        frame = pl.DataFrame(schema=schema)
+        while some := list(islice(rows, _ROWS)):  # a short line as a list takes fifty times its bytes
+            frame.vstack(pl.DataFrame(some, schema=schema, orient="row"), in_place=True)
+        frame = frame.rechunk()
     frame.columns = names
     return frame, separator != ","
 
