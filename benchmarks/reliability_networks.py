@@ -39,6 +39,11 @@ WIDTHS, INPUTS, BATCHES = (1, 2, 3, 5, 8, 16, 17, 33), (1, 2, 4, 7, 20), (1, 4, 
 UNITS = ("relu", "sigmoid", "tanh", "linear", "softplus", "leaky_relu", "elu", "silu", "gelu")
 #: relative to the largest number of an array: float64 is what the derivation is judged by
 TOLERANCE = {"float64": 1e-9, "float32": 2e-3}
+#: so many times what the last digits of the parameters make of the result may be lost too: where a training runs away,
+#: or a batch of two rows is standardised
+MARGIN = 1000.0
+#: with a tolerance beyond this a try proves nothing; they are counted apart
+VAGUE = 0.01
 #: draws of numbers per architecture
 DRAWS = 4
 #: tries after which JAX is told to forget what it has compiled
@@ -80,11 +85,17 @@ class Try:
 def networks(count: int, seed: int) -> Iterator[Check]:
     """``count`` random networks."""
     jax = _Jax() if find_spec("jax") is not None else None
-    beside = f" and by JAX {jax.version}" if jax else " (JAX is not installed)"
+    beside = f", JAX {jax.version}" if jax else "; there is no JAX"
     check, start = Check(f"networks by NumPy, natively{beside}"), time.perf_counter()
-    for k in range(count):
+    vague = Check(" more, too ill-conditioned to compare")
+    k = -1
+    while check.count < count:
+        k += 1
         each = draw(np.random.default_rng([seed, k // DRAWS]), np.random.default_rng([seed, k, 1]))
         problem = compare(each, jax)
+        if problem is None:
+            vague.count += 1
+            continue
         check.count += 1
         if problem:
             check.failures.append(f"number {k} of seed {seed}: {problem} ({each})")
@@ -92,6 +103,7 @@ def networks(count: int, seed: int) -> Iterator[Check]:
             jax.forget()
     check.seconds = time.perf_counter() - start
     yield check
+    yield vague
 
 
 def draw(rng: np.random.Generator, numbers: np.random.Generator) -> Try:
@@ -131,8 +143,8 @@ def _target(rng: np.random.Generator, numbers: np.random.Generator, rows: int) -
     return choices[int(rng.integers(len(choices)))]
 
 
-def compare(each: Try, jax: _Jax | None) -> str:
-    """Train it everywhere; what differs, or nothing."""
+def compare(each: Try, jax: _Jax | None) -> str | None:
+    """Train it everywhere; what differs, or nothing. None: it is too ill-conditioned to tell."""
     network = Network(each.layers, each.output)
     n_inputs, n_targets = each.x.shape[1], each.y.shape[1]
     penalties = (L2(each.l2),) if each.l2 else ()
@@ -149,15 +161,22 @@ def compare(each: Try, jax: _Jax | None) -> str:
     given = (carry, hyper, data, order)
     with np.errstate(all="ignore"):
         wanted = _outcome(step, NumpyEpoch(*shape), *given)
+        signs = np.where(np.arange(each.theta.size) % 2, 1.0, -1.0)
+        nearby = (each.theta * (1.0 + np.finfo(each.dtype).eps * signs)).astype(each.dtype)
+        moved = list(initial_carry(network, optimizer, n_inputs, nearby).values())
+        spread = _distance(wanted, _outcome(step, NumpyEpoch(*shape), moved, *given[1:]))
+        tolerance = max(TOLERANCE[each.dtype], MARGIN * spread)
     alone, team = (
         _outcome(step, compile_loop(*shape, cache=shared_cache(), threads=threads), *given) for threads in (1, 2)
     )
     if any(a.tobytes() != b.tobytes() for a, b in zip(alone, team, strict=True)):
         return "one and two threads differ"
-    if difference := _apart(wanted, alone, each.dtype):
-        return f"NumPy and native code differ: {difference}"
-    if jax is not None and (difference := _apart(wanted, jax.train(each, network, order), each.dtype)):
-        return f"NumPy and JAX differ: {difference}"
+    if tolerance > VAGUE:
+        return None
+    if (distance := _distance(wanted, alone)) > tolerance:
+        return f"NumPy and native code differ by {distance:.1e}, {tolerance:.1e} allowed"
+    if jax is not None and (distance := _distance(wanted, jax.train(each, network, order))) > tolerance:
+        return f"NumPy and JAX differ by {distance:.1e}, {tolerance:.1e} allowed"
     return ""
 
 
@@ -166,16 +185,15 @@ def _outcome(step: TrainingStep, run: Any, *given: Any) -> tuple[np.ndarray, np.
     return np.asarray(dict(zip(step.carry, carry, strict=True))["theta"]), np.asarray(sums)[:1]
 
 
-def _apart(wanted: tuple[np.ndarray, ...], found: tuple[np.ndarray, ...], dtype: str) -> str:
-    for name, a, b in zip(("parameters", "loss"), wanted, found, strict=True):
-        if not np.array_equal(np.isfinite(a), np.isfinite(b)):
-            return f"{name}, one of them not finite"
-        finite = np.isfinite(a)
-        size = max(1.0, float(np.max(np.abs(a[finite]), initial=0.0)))
-        error = float(np.max(np.abs(a[finite] - b[finite]), initial=0.0)) / size
-        if error > TOLERANCE[dtype]:
-            return f"{name} by {error:.1e}"
-    return ""
+def _distance(wanted: tuple[np.ndarray, ...], found: tuple[np.ndarray, ...]) -> float:
+    """Largest difference of parameters and loss, relative to the largest number; infinite if one is not finite."""
+    worst = 0.0
+    for a, b in zip(wanted, found, strict=True):
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            return np.inf
+        size = max(1.0, float(np.max(np.abs(a), initial=0.0)))
+        worst = max(worst, float(np.max(np.abs(a - b), initial=0.0)) / size)
+    return worst
 
 
 class _Jax:
@@ -276,7 +294,9 @@ class _Jax:
                 df = 2.1 + nn.softplus(raw[:, 2 * t :])
                 return -np_.sum(stats.t.logpdf(y, df, raw[:, :t], scale(raw[:, t : 2 * t])), axis=1)
             case Poisson():
-                return -np_.sum(stats.poisson.logpmf(y.astype(int), np_.exp(raw)), axis=1)
+                # not by the rate: its logarithm is finite where it is not
+                logs = np_.where(raw < 30.0, raw, 30.0 + np_.log1p(np_.maximum(raw, 30.0) - 30.0))
+                return np_.sum(np_.exp(logs) - y * logs + self.jax.lax.lgamma(y + 1.0), axis=1)
             case GaussianMixture():
                 k = output.k
                 means = raw[:, k : k + k * t].reshape(-1, k, t)

@@ -57,7 +57,7 @@ class Pace:
         first = min(left, ceil(batches / _FIRST_PART))
         if not first:
             return 0
-        seconds = work(threads, first)
+        seconds = max(work(threads, first), 1e-9)  # a coarse clock may say 0
         more = min(left - first, ceil((_TRIAL_SECONDS - seconds) * first / seconds)) if seconds < _TRIAL_SECONDS else 0
         if more:
             seconds += self._do(threads, more, work)
