@@ -52,6 +52,7 @@ def test_a_system_that_says_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sysconf", unknown)
     machine_memory.cache_clear()
     assert machine_memory(tmp_path) is None
+    machine_memory.cache_clear()
     assert machine_memory(system(tmp_path, "0::/", {"memory.max": "5"})) == 5
 
 
