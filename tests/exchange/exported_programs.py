@@ -48,6 +48,8 @@ BY_ROWS: dict[str, Callable[[Any], Any]] = {
     "running sums": lambda x: np.cumsum(np.flip(x, 1), axis=1),
     "every second, backwards": lambda x: x[:, 4:0:-2],
     "padded": lambda x: np.pad(x, ((0, 0), (2, 1)), constant_values=-1.5),
+    "padded by infinity": lambda x: np.min(np.pad(x, ((0, 0), (2, 1)), constant_values=np.inf), axis=1, keepdims=True),
+    "padded by no number": lambda x: np.isnan(np.pad(x, ((0, 0), (2, 1)), constant_values=np.nan)) * 1.0,
     "chosen columns": lambda x: x[:, np.array([4, -1, 1])],
     "chosen elements": lambda x: np.reshape(x, (N, 2, 3))[:, np.array([0, 1, 1]), np.array([2, 0, 1])],
     "a constant beside": lambda x: {"own": x, "shared": np.full((N, 2), 3.0), "one": np.full(N, 4.0)},

@@ -109,6 +109,14 @@ def _embedded(arrays: dict[str, np.ndarray]) -> str:
 
 # -- expressions
 
+
+def _option(value: Any) -> Any:
+    """An option of a primitive as it is written; infinities and what is no number have no literals."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return f"-np.{-value}" if value < 0 else f"np.{value}"
+    return value
+
+
 Rule = Callable[[Node, Sequence[str], Sequence[Node], Sequence[int | None], int | None], str]
 
 
@@ -118,7 +126,7 @@ def _expression(
     """A node as an expression; rows are any number, ``n``."""
     name = node.primitive.name
     if name in _WRITTEN:
-        return _WRITTEN[name].format(*given, **node.params)
+        return _WRITTEN[name].format(*given, **{key: _option(value) for key, value in node.params.items()})
     if name in _SHAPES:
         return _SHAPES[name](node, given, sources, at, axis)
     if node.primitive.family in ("elementwise", "choice") and isinstance(node.primitive.numpy, np.ufunc):
