@@ -138,3 +138,21 @@ def _leaves(tree):
     if isinstance(tree, (list, tuple)):
         return [leaf for part in tree for leaf in _leaves(part)]
     return [tree]
+
+
+def test_every_stage_of_the_compiler_can_be_seen():
+    @compile
+    def cost(w, x):
+        return np.sum(np.tanh(x @ w) ** 2)
+
+    w, x = np.ones((5, 3)), np.ones((7, 5))
+    seen = cost.stages(w, x)
+    assert list(seen) == ["graph", "terms", "loops", "epilogues", "fused", "products", "memory", "llvm"]
+    assert "matmul(x1, x0)" in seen["graph"]
+    assert "product matmul" in seen["terms"]
+    assert "epilogue" not in seen["loops"]
+    assert "epilogue" in seen["epilogues"]
+    assert "NN 7×3×5 float64" in seen["products"]
+    assert "arena of" in seen["memory"]
+    assert "define" in seen["llvm"]
+    assert seen["fused"] == str(cost.program(w, x).program)

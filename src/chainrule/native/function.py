@@ -110,6 +110,26 @@ class Compiled:
         leaves, tree = flatten((args, kwargs))
         return self._programs[tree, self._sorted(leaves)[1]][0]
 
+    def stages(self, *args: Any, **kwargs: Any) -> dict[str, str]:
+        """What each stage of the compiler makes of the function for these arguments, as text; from graph to LLVM code.
+
+        Returns
+        -------
+        dict of str to str
+            ``graph``, ``terms``, ``loops``, ``epilogues``, ``fused``, ``products``, ``memory``, ``llvm``, in order.
+
+        Raises
+        ------
+        CompileError
+            If native code cannot run here.
+        """
+        reason = _obstacle()
+        if reason is not None:
+            raise CompileError(f"{function_name(self._f)}: there are no stages to show without native code ({reason})")
+        from chainrule.native.stages import stages
+
+        return stages(self.program(*args, **kwargs).graph, self._target)
+
     def report(self, *args: Any, **kwargs: Any) -> ProgramReport:
         """Operations, memory and measured time of every step for these arguments, beside the machine's measured peak.
 
