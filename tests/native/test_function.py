@@ -143,7 +143,7 @@ def _leaves(tree):
 def test_every_stage_of_the_compiler_can_be_seen():
     @compile
     def cost(w, x):
-        return np.sum(np.tanh(x @ w) ** 2)
+        return np.maximum(x @ w, 0.0)
 
     w, x = np.ones((5, 3)), np.ones((7, 5))
     seen = cost.stages(w, x)
