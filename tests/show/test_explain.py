@@ -347,6 +347,23 @@ def test_what_if_in_original_units(folder: Path) -> None:
     assert found == pytest.approx(float(model.predict(changed).mean()[0]), rel=1e-4)
 
 
+def test_a_category_has_no_derivative(folder: Path) -> None:
+    model = load_model(folder / "body_mass_g.chainrule")
+    cells, y, _ = first_row(model, 16)
+    with chromium() as browser:
+        tab = Tab(browser, page(*explain(model, cells, y)))
+        tab.page.keyboard.press("End")
+        given = tab.page.evaluate("""() => chainrule.state.given.map((k) => {
+            chainrule.state.select(k);
+            return [chainrule.state.story.nodes[k].name, document.querySelector("[data-part=node]").innerText];
+        })""")
+        tab.close()
+    words = {name: text for name, text in given if name in model.inputs.columns}
+    assert "A category has no derivative" in words["sex"]
+    assert "A category has no derivative" not in words["flipper_length_mm"]
+    assert "GRADIENT" in words["flipper_length_mm"].upper()
+
+
 def test_missing_values_in_the_page(folder: Path) -> None:
     model = load_model(folder / "species.chainrule")
     cells, y, frame = first_row(model, 3)  # a penguin that ran away before it was measured

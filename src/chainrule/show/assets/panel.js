@@ -250,7 +250,9 @@ export class Panel {
         else if (arrows.length > 1) parts.push(element("p", { class: "why" }, `The sum over ${arrows.length} paths:`));
         if (arrows.length) parts.push(element("ol", { class: "arrows" }, ...arrows.map((arrow) => arrowRow(state, arrow))));
       }
-    } else if (state.story.cost !== null && !node.literal)
+    } else if (state.isName(position))
+      parts.push(element("p", { class: "later" }, "A category has no derivative: try another one under What if?"));
+    else if (state.story.cost !== null && !node.literal)
       parts.push(element("p", { class: "later" }, "No gradient comes back here: the cost does not depend on it by a derivative."));
     this.part("node").replaceChildren(...parts);
   }

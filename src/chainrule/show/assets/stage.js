@@ -6,7 +6,7 @@ import { escape, fill, math, nameMath, number, numberMath, shapeText, spread } f
 
 const SVG = "http://www.w3.org/2000/svg";
 const CLOSEST = 2.5;
-const LEGIBLE = 0.72; // no smaller at first: one rather sees a part
+const [LEGIBLE, WHOLE] = [0.72, 0.52]; // no smaller at first, of a part and of all: else one rather sees a part
 const EDGE = 40; // a step nearer to the edge is brought to the middle, so that one sees where it goes on
 const LARGEST_PICTURE = 9000; // pixels across
 const LABELLED = 80; // where there are more arrows, only those of the present step have their numbers
@@ -291,7 +291,7 @@ export class Stage {
   first() {
     this.whole();
     const begin = this.state.moves.find(({ kind }) => kind === FORWARD);
-    if (this.view.scale < LEGIBLE && begin) {
+    if (this.view.scale < WHOLE && begin) {
       const { box } = this.boxes.get(this.plan.visible(begin.node));
       const place = (room, extent, middle) => {
         const spare = room - LEGIBLE * extent;
@@ -343,8 +343,15 @@ export class Stage {
     const beside = edge(this.view.x, scale * this.plan.width, width);
     const above = edge(this.view.y, scale * this.plan.height, height);
     const inside = near(left, scale * box.width, width, beside) && near(top, scale * box.height, height, above);
-    if (!inside || closer)
-      this.move(width / 2 - scale * (box.x + box.width / 2), height / 2 - scale * (box.y + box.height / 2), scale);
+    if (inside && !closer) return;
+    // in the middle, but without showing what lies beyond the picture
+    const place = (room, extent, middle) =>
+      extent + 48 <= room ? (room - extent) / 2 : Math.min(24, Math.max(room - 24 - extent, room / 2 - middle));
+    this.move(
+      place(width, scale * this.plan.width, scale * (box.x + box.width / 2)),
+      place(height, scale * this.plan.height, scale * (box.y + box.height / 2)),
+      scale,
+    );
   }
 
   listenToPointer() {

@@ -88,10 +88,21 @@ export class State {
     return gradient === null ? null : this.numbers[gradient];
   }
 
+  /** The controls of an input's elements. */
+  controlsOf(node) {
+    const input = this.story.inputs.indexOf(node);
+    return input < 0 ? [] : this.story.controls.filter((c) => c.input === input);
+  }
+
+  /** Whether a node is a name among several, such as a category: it has no derivative. */
+  isName(node) {
+    const own = this.controlsOf(node);
+    return own.length === 1 && own[0].choices.length > 0;
+  }
+
   /** What a value of an input is called, where it has a name, such as a category. */
   wordsFor(node, value) {
-    const input = this.story.inputs.indexOf(node);
-    const own = input < 0 ? [] : this.story.controls.filter((c) => c.input === input);
+    const own = this.controlsOf(node);
     if (own.length !== 1) return null;
     if (Number.isNaN(value) && own[0].missing) return "missing";
     return own[0].choices.find(([, code]) => code === value)?.[0] ?? null;
