@@ -30,7 +30,7 @@ def check_parameters(size: int) -> None:
         raise too_many(size)
 
 
-def check_numbers(count: int, what: str) -> None:
+def check_room(count: int, what: str) -> None:
     """Refuse work whose result is more float64 numbers than there is memory for, three times over.
 
     Raises

@@ -302,21 +302,20 @@ def _many_fits(found: dict[str, str]) -> list[Latency]:
     }
     rates = [1e-3, 3e-3]
     strengths = [1e-5, 1e-4, 1e-3, 1e-2]
+    grid = {"l2": strengths, "learning_rate_init": rates}
     ours = FeedForwardClassifier(**common, **PLAIN)
     busy = process_time()
-    searches = [_search(ours, {"l2": strengths, "learning_rate_init": rates}, x, y, "threading") for _ in range(3)]
+    searches = [_search(ours, grid, x, y, "threading") for _ in range(3)]
     busy, (seconds, score) = (process_time() - busy) / 3, min(searches)
     measured = [
         Latency(f"40 fits, GridSearchCV on two threads (best accuracy {score:.3f})", seconds, "s", 1.2),
         Latency("their processor time, both threads together", busy, "s"),
     ]
-    for name, factor in (("all to the end", None), ("successive halving", 3)):
-        seconds, score = min(
-            _own_search(ours, {"l2": strengths, "learning_rate_init": rates}, x, y, factor) for _ in range(3)
-        )
-        name = f"40 fits and the best on all rows, SearchCV, {name} (best accuracy {score:.3f})"
+    for how, factor in (("all to the end", None), ("successive halving", 3)):
+        seconds, score = min(_own_search(ours, grid, x, y, factor) for _ in range(3))
+        name = f"40 fits and the best on all rows, SearchCV, {how} (best accuracy {score:.3f})"
         measured.append(Latency(name, seconds, "s", 1.2))
-    seconds, score = _search(ours, {"l2": strengths, "learning_rate_init": rates}, x, y, "loky")
+    seconds, score = _search(ours, grid, x, y, "loky")
     measured.append(Latency(f"40 fits, GridSearchCV on two processes (best accuracy {score:.3f})", seconds, "s"))
     if "scikit-learn" in found:
         make: Any = import_module("sklearn.neural_network").MLPClassifier
@@ -331,12 +330,9 @@ def _search(model: Any, grid: dict[str, Any], x: np.ndarray, y: np.ndarray, back
     """Seconds and best accuracy of a search, its workers started before the clock."""
     joblib: Any = import_module("joblib")
     search: Any = import_module("sklearn.model_selection").GridSearchCV(model, grid, cv=5, n_jobs=2, refit=False)
-    with warnings.catch_warnings(), joblib.parallel_config(backend=backend):
-        warnings.simplefilter("ignore")  # the limit of epochs is the point
+    with joblib.parallel_config(backend=backend):
         joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(k) for k in range(4))
-        start = perf_counter()
-        search.fit(x, y)
-        return perf_counter() - start, float(search.best_score_)
+        return _timed(search, x, y)
 
 
 def _own_search(
@@ -345,7 +341,10 @@ def _own_search(
     """Seconds and best accuracy of chainrule's own search, on two threads."""
     from chainrule.estimators.search import SearchCV
 
-    search = SearchCV(model, grid, cv=5, n_jobs=2, factor=factor)
+    return _timed(SearchCV(model, grid, cv=5, n_jobs=2, factor=factor), x, y)
+
+
+def _timed(search: Any, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the limit of epochs is the point
         start = perf_counter()

@@ -98,12 +98,12 @@ def prediction_table(
     import polars as pl
 
     from chainrule.cli.terminal import encoded
-    from chainrule.memory import check_numbers
+    from chainrule.memory import check_room
 
     levels = levels or []
     target = model.target
     n_numbers = frame.height * (len(target.names) * (3 + len(levels)) + sum(map(len, target.classes)))
-    check_numbers(n_numbers, f"{source}: predicting {frame.height:,} rows")
+    check_room(n_numbers, f"{source}: predicting {frame.height:,} rows")
     rows = encoded(model, frame, source)
     one = len(target.names) == 1
     columns: dict[str, Any] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -138,10 +137,8 @@ def summary(
 
 def plain_output(output: Output) -> str:
     """An output as one writes it, what training added set apart: ``Gaussian(variance='network'), fitted 0.9427``."""
-    written = re.sub(r"\d+\.\d{5,}", lambda m: f"{float(m[0]):.4g}", repr(output))
-    plain = re.sub(r"(, )?fitted=\([^()]*\)", "", written)
-    fitted = re.search(r"fitted=\(([^()]+?),?\)", written)
-    return f"{plain}, fitted {fitted[1]}" if fitted else plain
+    fitted = ", ".join(f"{value:.4g}" for value in output.constants)
+    return f"{output!r}, fitted {fitted}" if fitted else repr(output)
 
 
 def summary_of_model(model: Model) -> Summary:

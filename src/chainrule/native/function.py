@@ -123,12 +123,10 @@ class Compiled:
         CompileError
             If native code cannot run here.
         """
-        reason = _obstacle()
-        if reason is not None:
-            raise CompileError(f"{function_name(self._f)}: there are no stages to show without native code ({reason})")
+        self._need_native_code()
         from chainrule.native.stages import stages
 
-        return stages(self.program(*args, **kwargs).graph, self._target)
+        return stages(self.program(*args, **kwargs))
 
     def report(self, *args: Any, **kwargs: Any) -> ProgramReport:
         """Operations, memory and measured time of every step for these arguments, beside the machine's measured peak.
@@ -140,9 +138,7 @@ class Compiled:
         CompileError
             If native code cannot run here.
         """
-        reason = _obstacle()
-        if reason is not None:
-            raise CompileError(f"{function_name(self._f)}: there is no native code to report on ({reason})")
+        self._need_native_code()
         from chainrule.native.compile import compile_graph
         from chainrule.native.peak import peak
 
@@ -155,6 +151,11 @@ class Compiled:
             program.run(*data)
         kinds = {a.dtype.name for a in data} & {"float32", "float64"}
         return replace(program.report(), peak=peak(min(kinds, default="float64")))
+
+    def _need_native_code(self) -> None:
+        reason = _obstacle()
+        if reason is not None:
+            raise CompileError(f"{function_name(self._f)}: there is no native code to look at ({reason})")
 
     def _sorted(self, leaves: Sequence[Any]) -> tuple[list[np.ndarray], tuple[Any, ...]]:
         """The data among the leaves, and what the program depends on: their types, and the values of all others."""

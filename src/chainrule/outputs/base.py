@@ -85,6 +85,11 @@ class Output(ABC):
         if cls.kind not in KINDS:
             raise OptionError(f"output {cls.__name__}: kind must be one of {', '.join(KINDS)}, got {cls.kind!r}")
 
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """What `calibrated` or `for_ensemble` fitted beside the network; empty where nothing was."""
+        return ()
+
     @abstractmethod
     def n_raw(self, n_targets: int) -> int:
         """Number of raw outputs for so many target columns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,7 +51,7 @@ class Gaussian(Output):
     name: ClassVar[str] = "gaussian"
     scales_target: ClassVar[bool] = True
     variance: str = "network"
-    fitted: tuple[float, ...] = ()
+    fitted: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         check_option(self.variance in ("network", "constant"), "variance is 'network' or 'constant'", self.variance)
@@ -64,6 +64,10 @@ class Gaussian(Output):
     @property
     def _constant(self) -> bool:
         return self.variance == "constant"
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        return self.fitted
 
     def n_raw(self, n_targets: int) -> int:
         return n_targets if self._constant else 2 * n_targets

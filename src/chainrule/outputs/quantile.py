@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -47,7 +47,7 @@ class Quantile(Output):
     scales_target: ClassVar[bool] = True
     likelihood: ClassVar[bool] = False
     levels: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)
-    fitted: tuple[float, ...] = ()
+    fitted: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         given = self.levels.tolist() if isinstance(self.levels, np.ndarray) else self.levels
@@ -64,6 +64,10 @@ class Quantile(Output):
     def _anchor(self) -> int:
         """Position of the level nearest ½."""
         return int(np.argmin(np.abs(np.array(self.levels) - 0.5)))
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        return self.fitted
 
     def n_raw(self, n_targets: int) -> int:
         return len(self.levels) * n_targets

@@ -34,8 +34,8 @@ def summary(data: ReportData, page: Document) -> None:
         layers = " → ".join(f"`{layer!r}`" for layer in model.network.layers) or "linear"
         facts.append(("network", layers))
     networks = f"{counted(len(model.members), 'network')} of {model.members[0].theta.size} parameters each"
-    output, _, fitted = plain_output(model.output).partition(", fitted ")
-    facts.append(("output", f"`{output}`{fitted and f', fitted {fitted}'}"))
+    output = repr(model.output)
+    facts.append(("output", plain_output(model.output).replace(output, f"`{output}`")))
     facts.append(("ensemble" if len(model.members) > 1 else "size", networks))
     rows = ", ".join(f"{n} {what}" for what, n in data.n_rows.items() if n)
     facts.append(("rows", rows or f"{len(data.judged)} judged"))
