@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.reliability_checks import PeakMemory
 
 from chainrule.cli import run
-from chainrule.tables import parquet
+from chainrule.errors import TableError
+from chainrule.tables import parquet, read_table
 from chainrule.tables.lines import Malformed
 
 #: a column of booleans as polars writes it
@@ -78,8 +79,9 @@ def test_words_of_the_other_process_come_through():
     parquet.try_out(buffer.getvalue(), 17_000)
 
 
-def test_without_another_process_it_is_read_at_once(monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/no/such/program")
+@pytest.mark.parametrize("program", ["/no/such/program", "/bin/false", "", None])
+def test_without_another_process_it_is_read_at_once(monkeypatch, program):
+    monkeypatch.setattr(sys, "executable", program)
     assert parquet.read_parquet(WHOLE).height == 15
 
 
@@ -88,3 +90,29 @@ def test_the_other_process_imports_what_this_one_would(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert parquet.read_parquet(WHOLE).height == 15
     assert subprocess.run([sys.executable, "-c", "import polars"]).returncode == 3  # so it is not by chance
+
+
+def refusals_of_damaged_parquet(path, places):
+    """What is said of a file with one byte flipped, where something is; it ends in one line or in a table."""
+    pl.DataFrame({"a": list(range(50)), "b": ["x", "y"] * 25}).write_parquet(path)
+    whole = path.read_bytes()
+    refusals = []
+    for place in range(4, len(whole) - 8, len(whole) // places):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            read_table(path)
+        except TableError as error:
+            refusals.append(str(error))
+    assert all(message.startswith(f"{path}: ") and "\n" not in message for message in refusals)
+    return refusals
+
+
+def test_damaged_parquet_is_refused_or_read(tmp_path):
+    assert len(refusals_of_damaged_parquet(tmp_path / "t.parquet", 12)) > 3  # each takes a process of its own
+
+
+def test_parquet_damaged_in_many_places(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "try_out", lambda data, available: None)
+    assert len(refusals_of_damaged_parquet(tmp_path / "t.parquet", 130)) > 20

@@ -22,6 +22,8 @@ _LEAST = 1 << 32
 #: times that texts are in memory while their meaning is found out: without blanks, in lower case, in a row
 COPIES = 4
 _AGAIN = "copy or write it again"
+#: first thing that the process which tries a file out writes, once it has what it needs
+_STARTED = b"+"
 
 
 def read_parquet(data: bytes) -> pl.DataFrame:
@@ -42,13 +44,15 @@ def read_parquet(data: bytes) -> pl.DataFrame:
 
 
 def try_out(data: bytes, available: int | None) -> None:
-    """`decode` a file in another process.
+    """`decode` a file in another process; where none can be started, nothing is tried out.
 
     Raises
     ------
     Malformed
         As there, or since the process ended.
     """
+    if not sys.executable:  # Python is part of another program
+        return
     code = f"import sys; sys.path[:] = {sys.path!r}; from chainrule.tables.parquet import main; main()"
     try:
         tried = subprocess.run(
@@ -59,9 +63,9 @@ def try_out(data: bytes, available: int | None) -> None:
         )
     except OSError:  # no process to be had
         return
-    if tried.returncode:
+    if tried.returncode and tried.stdout.startswith(_STARTED):  # else it never came to the file
         raise Malformed(
-            tried.stdout.decode()
+            tried.stdout.removeprefix(_STARTED).decode()
             or f"is a damaged Parquet file, or there is not enough memory (reading it ends the process); {_AGAIN}"
         )
 
@@ -98,7 +102,7 @@ def _check_memory(cells: int, available: int | None) -> None:
 
 
 def main() -> None:
-    """Decode the file on stdin; what is wrong with it goes to stdout, and decides the exit status."""
+    """Decode the file on stdin; what is wrong with it goes to stdout, after `_STARTED`, and decides the exit status."""
     available = int(sys.argv[1]) or None
     with suppress(ImportError, OSError, ValueError):  # not on Windows
         import resource
@@ -106,6 +110,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if available is not None:  # else the system might end another process for want of memory
             resource.setrlimit(resource.RLIMIT_AS, (max(available // 2, _LEAST),) * 2)
+    sys.stdout.buffer.write(_STARTED)
+    sys.stdout.buffer.flush()
     try:
         decode(sys.stdin.buffer.read(), available)
     except Malformed as error:
