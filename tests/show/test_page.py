@@ -325,6 +325,15 @@ def test_a_folded_group_is_one_step(tab: Any) -> None:
     assert shown.page.evaluate("chainrule.state.opened.size") == 1
 
 
+def milliseconds_per_step(shown: Any) -> float:
+    """Of the best of three times twenty steps: others use the machine, too."""
+    return shown.page.evaluate("""() => Math.min(...[0, 1, 2].map(() => {
+        const start = performance.now();
+        for (let k = 0; k < 20; k++) chainrule.state.forth();
+        return (performance.now() - start) / 20;
+    }))""")
+
+
 def test_a_thousand_nodes_stay_fluid(tab: Any) -> None:
     def long(x: Any) -> Any:
         for _ in range(500):
@@ -335,24 +344,14 @@ def test_a_thousand_nodes_stay_fluid(tab: Any) -> None:
     assert len(drawing.story.graph.nodes) > 1000
     assert len(drawing.html.encode()) <= MAX_BYTES
     shown = tab(drawing.html)
-    took = shown.page.evaluate("""() => {
-        const start = performance.now();
-        for (let k = 0; k < 20; k++) chainrule.state.forth();
-        return (performance.now() - start) / 20;
-    }""")
-    assert took < 400, f"{took} ms per step"
+    assert milliseconds_per_step(shown) < 100
     assert len(shown.page.query_selector_all(".box")) < 60  # it begins folded, although nobody named its parts
     shown.page.fill("#search", "v700")
     shown.page.keyboard.press("Enter")
     assert shown.page.evaluate("chainrule.stage.plan.visible(700)") == 700  # what was sought is open
     shown.page.evaluate(OPEN_ALL)
     assert len(shown.page.query_selector_all(".box")) > 1000
-    took = shown.page.evaluate("""() => {
-        const start = performance.now();
-        for (let k = 0; k < 20; k++) chainrule.state.forth();
-        return (performance.now() - start) / 20;
-    }""")
-    assert took < 400, f"{took} ms per step with everything open"
+    assert milliseconds_per_step(shown) < 100  # with everything open
 
 
 def test_size_bar() -> None:

@@ -228,12 +228,6 @@ def _base64(letter: str, x: np.ndarray, dtype: str) -> str:
 # -- the story as data
 
 
-def _categories(graph: Graph, show: Show) -> set[int]:
-    """Inputs that are a name among several, coded as a number: nothing has a derivative by them."""
-    places = [c.input for c in show.controls]
-    return {graph.inputs[c.input] for c in show.controls if c.choices and places.count(c.input) == 1}
-
-
 def _data(story: Story, show: Show) -> dict[str, Any]:
     graph = story.graph
     called = names(graph, story.cost)
@@ -242,7 +236,6 @@ def _data(story: Story, show: Show) -> dict[str, Any]:
     def template(text: str) -> int:
         return templates.setdefault(text, len(templates))
 
-    categories = _categories(graph, show)
     nodes = [
         {
             "name": called[i],
@@ -252,7 +245,7 @@ def _data(story: Story, show: Show) -> dict[str, Any]:
             "shape": list(node.shape),
             "dtype": node.dtype.name,
             "value": story.values[i],
-            "gradient": None if i in categories else story.gradients[i],
+            "gradient": story.gradients[i],
             "literal": is_literal(node),
         }
         for i, node in enumerate(graph.nodes)

@@ -291,16 +291,7 @@ export class Stage {
   first() {
     this.whole();
     const begin = this.state.moves.find(({ kind }) => kind === FORWARD);
-    if (this.view.scale < WHOLE && begin) {
-      const { box } = this.boxes.get(this.plan.visible(begin.node));
-      const place = (room, extent, middle) => {
-        const spare = room - LEGIBLE * extent;
-        return spare > 48 ? spare / 2 : Math.max(spare - 24, Math.min(24, room / 2 - LEGIBLE * middle));
-      };
-      const [width, height] = this.size();
-      const x = place(width, this.plan.width, box.x + box.width / 2);
-      this.move(x, place(height, this.plan.height, box.y + box.height / 2), LEGIBLE);
-    }
+    if (this.view.scale < WHOLE && begin) this.centre(this.boxes.get(this.plan.visible(begin.node)).box, LEGIBLE);
     this.refit = () => this.first();
   }
 
@@ -344,14 +335,16 @@ export class Stage {
     const above = edge(this.view.y, scale * this.plan.height, height);
     const inside = near(left, scale * box.width, width, beside) && near(top, scale * box.height, height, above);
     if (inside && !closer) return;
-    // in the middle, but without showing what lies beyond the picture
+    this.centre(box, scale);
+  }
+
+  /** A box in the middle, but without showing what lies beyond the picture. */
+  centre(box, scale) {
     const place = (room, extent, middle) =>
       extent + 48 <= room ? (room - extent) / 2 : Math.min(24, Math.max(room - 24 - extent, room / 2 - middle));
-    this.move(
-      place(width, scale * this.plan.width, scale * (box.x + box.width / 2)),
-      place(height, scale * this.plan.height, scale * (box.y + box.height / 2)),
-      scale,
-    );
+    const [width, height] = this.size();
+    const x = place(width, scale * this.plan.width, scale * (box.x + box.width / 2));
+    this.move(x, place(height, scale * this.plan.height, scale * (box.y + box.height / 2)), scale);
   }
 
   listenToPointer() {

@@ -19,6 +19,7 @@ export class State {
     this.rate = story.rate;
     this.version = 0; // of the numbers
     this.toggled = null; // the group that was opened or folded last by a click
+    story.nodes.forEach((node, k) => (node.gradient = this.isName(k) ? null : node.gradient));
     const shown = story.nodes.map((_, k) => k).filter((k) => !story.nodes[k].literal);
     this.given = shown.filter((k) => !story.nodes[k].inputs.length); // all of them are one step, the first
     this.arrowsInto = story.nodes.map(() => []);
