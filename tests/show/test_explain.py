@@ -15,6 +15,7 @@ from chainrule.cli import run
 from chainrule.errors import OptionError
 from chainrule.models.model import Model, load_model
 from chainrule.outputs.calibration import with_spread
+from chainrule.outputs.normal import Normal
 from chainrule.show.explain import explain
 from chainrule.show.page import page
 from chainrule.show.text import formula, names
@@ -90,6 +91,18 @@ def test_without_an_observation_the_prediction_is_differentiated(folder: Path) -
     up, down = (explain(model, m)[0] for m in moved)
     slope = (up.value(up.cost) - down.value(down.cost)) / (2 * step)
     np.testing.assert_allclose(story.gradient(position), slope, rtol=1e-6)
+
+
+def test_an_output_whose_mean_cannot_be_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own may compute it as it likes: then the graph ends at the cost."""
+    model = load_model(folder / "body_mass_g.chainrule")
+    cells, y, frame = first_row(model, 16)
+    expected = -model.predict(frame).logpdf(y[0])[0]
+    monkeypatch.setattr(Normal, "mean", lambda self: np.asarray(self.loc))
+    story, show = explain(model, cells, y)
+    np.testing.assert_allclose(story.value(story.cost), expected, rtol=2e-5)
+    assert story.graph.outputs == (story.cost,)
+    assert all(r.position == story.cost for r in show.readouts)
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ChainruleError, ModelFileError, OptionError
+from chainrule.errors import ModelFileError, OptionError, TraceError
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import label, scope
 from chainrule.graph.tree import flatten
@@ -281,10 +281,10 @@ def _says(story: Story, output: int, number: Any) -> bool:
 
 
 def _try(predict: Any, raw: Any) -> Any:
-    """The prediction, if the output computes it with what can be recorded."""
+    """The prediction, if the output, which may be a user's own, computes it with what can be recorded."""
     try:
         return predict(raw)
-    except (ChainruleError, TypeError, ValueError, NotImplementedError):
+    except TraceError:
         return None
 
 
