@@ -136,3 +136,13 @@ def test_what_one_epoch_cannot_do(options, message):
         regressor(**options).partial_fit(X, y)
     with pytest.raises(cr.OptionError, match="give class_weight as a dict"):
         cr.FeedForwardClassifier(class_weight="balanced").partial_fit(X, y > 100)
+
+
+@pytest.mark.parametrize("calibrate", ["none", "conformal"])
+def test_rows_held_out_stay_those_not_trained_on_whatever_the_seed(calibrate):
+    model = cr.FeedForwardRegressor((8,), max_iter=3, n_members=2, warm_start=True, calibrate=calibrate)
+    held = [t.validation for t in model.fit(X, y).trainings_]
+    for again, before in zip(model.fit(X, y).trainings_, held, strict=True):
+        np.testing.assert_array_equal(again.validation.x, before.x)
+    model.set_params(random_state=5).fit(X, y)
+    np.testing.assert_array_equal(model.trainings_[1].validation.x, held[1].x)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import expit
 
 import chainrule as cr
 from chainrule.cli import run
@@ -175,3 +176,15 @@ def test_what_classifiers_and_partial_fits_cannot_do():
         cr.FeedForwardClassifier((3,), calibrate="conformal", n_members=1, max_iter=2).fit(X, y > 0)
     with pytest.raises(OptionError, match="holds no rows out to calibrate"):
         cr.FeedForwardRegressor((3,), calibrate="scale").partial_fit(X, y)
+
+
+def test_temperature_of_several_binary_outcomes():
+    """Of an ensemble too, whose members' logits are each divided by it."""
+    X, y = simulated(200, 0)
+    outcomes = np.stack([y > 0, X[:, 0] > 0], axis=1).astype(int)
+    options = {"n_members": 2, "random_state": 0, "max_iter": 10}
+    plain, scaled = (cr.FeedForwardClassifier((8,), calibrate=c, **options).fit(X, outcomes) for c in ("none", "scale"))
+    factor = scaled.model_.calibration.spread
+    expected = np.mean([expit(m.logit / factor) for m in plain.predict_dist(X).members], axis=0)
+    assert factor != 1.0
+    np.testing.assert_allclose(scaled.predict_proba(X), expected, rtol=1e-12)

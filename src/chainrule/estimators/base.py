@@ -39,6 +39,8 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
 
     model_: Model
     trainings_: list[Training]
+    #: seed of the first fit, which those that go on from it keep
+    _began_with: int
 
     # -- what subclasses say
 
@@ -96,7 +98,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         table = self._read_inputs(X, y, reset=not warm)
         codes = self._encode_target(y) if warm else self._read_target(y)
         table, codes, weights = self._weighted(table, codes, sample_weight)
-        seed = self._seed()
+        seed = self._began_with if warm else self._seed()  # so that the rows held out stay those not trained on
         output = self._known_output(codes, warm)
         if warm:
             self._check_same(output)
@@ -129,6 +131,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
                 facts = {"output_choice": best.story}
             else:
                 self.trainings_ = fit_network(Network(self._layers(), output), parts, options, watch)
+        self._began_with = seed
         self._finish(inputs, target, facts)
         tasks.end()
         return self
@@ -204,13 +207,14 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
             self._check_same(output)
             inputs, target = self.model_.inputs, self.model_.target
         rows = self._rows(inputs, target, table, codes, weights)
-        seed = self._seed() if first else 0
+        seed = self._seed() if first else self._began_with
         options = resolve(self._options(seed, inputs, self._shift(output, target)), len(rows))
         if first:
             self._check_loss(output, rows)
             network = Network(self._layers(), output)
             seeds = [seed_of(seed, member, 0) for member in range(int(self._setting("n_members")))]
             self.trainings_ = [Training(network, rows, replace(options, seed=s)) for s in seeds]
+            self._began_with = seed
         else:
             for training in self.trainings_:
                 kept = training.options

@@ -17,6 +17,7 @@ from chainrule.errors import OptionError
 from chainrule.outputs.bernoulli import BernoulliDistribution
 from chainrule.outputs.categorical import CategoricalDistribution
 from chainrule.outputs.distribution import Distribution
+from chainrule.outputs.ensemble import Mixture
 from chainrule.outputs.weighted import row_weights
 
 #: factors of the spread that `fit_spread` looks at
@@ -210,13 +211,13 @@ def with_spread(distribution: Distribution, factor: float) -> Distribution:
     """The distribution made wider or narrower.
 
     A continuous one is stretched about its mean, so that its standard deviation is ``factor`` times as large; of class
-    probabilities the logits are divided by ``factor``, their temperature (Guo et al. 2017).
+    probabilities the logits are divided by ``factor``, their temperature (Guo et al. 2017). Several binary outcomes of
+    an ensemble are independent given the member only, so that each member's logits are divided.
 
     Raises
     ------
     OptionError
-        If the factor is not positive, or the distribution is of counts, whose values cannot be stretched, or an
-        ensemble's of several binary outcomes.
+        If the factor is not positive, or the distribution is of counts, whose values cannot be stretched.
     """
     if not 0.0 < factor < np.inf:
         raise OptionError(f"a spread is scaled by a positive number, got {factor!r}")
@@ -224,6 +225,8 @@ def with_spread(distribution: Distribution, factor: float) -> Distribution:
         return BernoulliDistribution(distribution.logit / factor)
     if isinstance(distribution, CategoricalDistribution):
         return CategoricalDistribution(log_softmax(distribution.log_probabilities / factor, axis=-1))
+    if isinstance(distribution, Mixture) and isinstance(distribution.members[0], BernoulliDistribution):
+        return Mixture(tuple(with_spread(member, factor) for member in distribution.members))
     return distribution.affine((1.0 - factor) * distribution.mean(), factor)
 
 
