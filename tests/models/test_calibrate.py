@@ -188,3 +188,33 @@ def test_temperature_of_several_binary_outcomes():
     expected = np.mean([expit(m.logit / factor) for m in plain.predict_dist(X).members], axis=0)
     assert factor != 1.0
     np.testing.assert_allclose(scaled.predict_proba(X), expected, rtol=1e-12)
+
+
+def test_levels_are_of_all_validation_rows_where_there_are_many():
+    """Sorted rows: the first 10 000 are those with little noise."""
+    rng = np.random.default_rng(0)
+    x = np.sort(rng.uniform(0, 1, (24_000, 1)), axis=0)
+    y = (0.1 + 3.0 * (x[:, 0] > 0.5)) * rng.normal(size=len(x))
+    wrong = cr.Gaussian(variance="constant", fitted=(1.0,))
+    est = cr.FeedForwardRegressor((2,), output=wrong, calibrate="conformal", n_members=1, max_iter=2, random_state=0)
+    est.fit(x[::50], y[::50], X_val=x, y_val=y)
+    assert len(est.model_.calibration.weights) == 10_000
+    assert coverage(est.predict_interval(x), y) == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("method", ["scale", "conformal"])
+def test_whole_weights_of_validation_files_are_repeated_rows(tmp_path, monkeypatch, method):
+    monkeypatch.chdir(tmp_path)
+    X, y = simulated(160, 0)
+    w = np.random.default_rng(1).integers(0, 4, 80)
+    table = pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": y})
+    table[80:].with_columns(w=pl.Series(w)).write_csv("weighted.csv")
+    table[80 + np.repeat(np.arange(80), w)].with_columns(w=pl.lit(1)).write_csv("repeated.csv")
+    table[:80].with_columns(w=pl.lit(1)).write_csv("train.csv")
+    for kind in ("weighted", "repeated"):
+        command = ["fit", "train.csv", "--target", "y", "--weight", "w", "--validation", f"{kind}.csv"]
+        quick = ["--epochs", "10", "--hidden", "8", "--members", "1", "--calibrate", method, "--test-fraction", "0"]
+        assert run([*command, *quick, "--model", f"{kind}.chainrule"]) == 0
+    models = [cr.load(f"{kind}.chainrule").model_ for kind in ("weighted", "repeated")]
+    one, other = (model.interval(model.predict(table), 0.8) for model in models)
+    np.testing.assert_array_equal(one, other)

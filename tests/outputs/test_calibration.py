@@ -195,6 +195,15 @@ def test_margins():
     assert with_absent == 8.0
 
 
+def test_whole_weights_are_repeated_rows_of_a_margin():
+    y, w = rng.normal(size=40), rng.integers(0, 4, 40)
+    for coverage in (0.5, 0.9, 0.95, 0.985):
+        weighted = conformal_margin(np.zeros((40, 2)), y, coverage, w)
+        assert weighted == conformal_margin(np.zeros((w.sum(), 2)), np.repeat(y, w), coverage)
+    halves = conformal_margin(np.zeros((4, 2)), np.arange(4.0), 0.7, np.array([0.5, 0.5, 0.5, 2.5]))
+    assert halves == np.inf  # 0.7 (4 + 2.5) > 4
+
+
 def test_what_is_refused():
     normal, counts = Normal(np.zeros(2), np.ones(2)), PoissonDistribution(np.zeros(2))
     for wrong, words in [

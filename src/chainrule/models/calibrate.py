@@ -51,8 +51,11 @@ def calibrated(model: Model, trainings: Sequence[Training], method: str) -> Mode
     none = np.zeros(0)
     if method == "scale":
         return replace(model, calibration=Calibration(fit_spread(predicted, y, w), none, none))
-    levels = np.abs(2.0 * predicted.pit(y) - 1.0).reshape(len(w), -1)[:MOST_LEVELS]
-    return replace(model, calibration=Calibration(1.0, levels.T.copy(), w[:MOST_LEVELS]))
+    levels = np.abs(2.0 * predicted.pit(y) - 1.0).reshape(len(w), -1)
+    some = np.arange(len(w))
+    if len(w) > MOST_LEVELS:  # any but the first ones: rows may be sorted, and come member by member
+        some = np.sort(np.random.default_rng(0).permutation(len(w))[:MOST_LEVELS])
+    return replace(model, calibration=Calibration(1.0, levels[some].T.copy(), w[some]))
 
 
 def _held_out(output: Output, trainings: Sequence[Training]) -> tuple[Distribution, np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from chainrule.models.families import fit_best_family, unscaled
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
-from chainrule.models.rows import Columns, counted_rows
+from chainrule.models.rows import Columns, columns_of, counted_rows
 from chainrule.models.scores import scores
 from chainrule.models.search import Search, search_options
 from chainrule.networks import Network, hidden_layers
@@ -331,7 +331,8 @@ def fit_table(
     parts: list[Part]
     if validation is not None:
         raw, y = inputs.encoder.to_matrix(validation, validation_source), target.to_array(validation, validation_source)
-        parts = [(known, encoded(raw, None, y, row_weights(validation, table.weight, validation_source)))]
+        said = counted_rows(columns_of(raw, y), row_weights(validation, table.weight, validation_source))
+        parts = [(known, encoded(raw[said.places], None, y[said.places], said.weights))]
     elif not len(held):
         parts = [(known, None)]
     else:

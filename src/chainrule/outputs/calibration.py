@@ -275,7 +275,7 @@ def conformal_margin(interval: np.ndarray, y: Any, coverage: float, weights: np.
     coverage : float
         In (0, 1).
     weights : array of shape (n,), optional
-        Count rows; the new row counts as the heaviest.
+        Whole ones count rows, and the new row is one; among others it counts as the heaviest.
 
     Returns
     -------
@@ -292,7 +292,8 @@ def conformal_margin(interval: np.ndarray, y: Any, coverage: float, weights: np.
     interval, y = np.asarray(interval, np.float64), np.asarray(y, np.float64)
     score = np.maximum(interval[..., 0] - y, y - interval[..., 1])
     w = np.ones(len(score)) if weights is None else np.asarray(weights, np.float64)
-    needed = coverage * (np.sum(w) + np.max(w, initial=0.0))
+    new = 1.0 if (w == np.rint(w)).all() else np.max(w)
+    needed = coverage * (np.sum(w) + new)
 
     def margin(scores: np.ndarray) -> float:
         order = np.argsort(scores, kind="stable")
