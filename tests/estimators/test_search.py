@@ -75,7 +75,50 @@ def test_linear_models_and_weights():
         for fold, (a, b) in enumerate(cv.split(X)):
             ridge = Ridge(alpha=l2 * w[a].sum(), solver="svd").fit(X[a], y[a], w[a])
             score = search.cv_results_[f"split{fold}_test_score"][k]
-            assert score == pytest.approx(ridge.score(X[b], y[b]), abs=1e-6)
+            assert score == pytest.approx(ridge.score(X[b], y[b], w[b]), abs=1e-6)
+
+
+@pytest.mark.parametrize("choose", [lambda: cr.SearchCV(cr.LinearRegression(), {"l2": [1e-4, 1e-2, 1.0]}, cv=4),
+                                    lambda: cr.PathCV(cr.LinearRegression(), n_strengths=10, cv=4)])  # fmt: skip
+def test_a_row_of_weight_zero_is_no_row_of_a_fold(choose):
+    X, y = load_diabetes(return_X_y=True)
+    w = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
+    wild = np.where(w == 0, 1e6, y)
+    one, other = choose().fit(X, wild, sample_weight=w), choose().fit(X[w > 0], y[w > 0], sample_weight=w[w > 0])
+    np.testing.assert_array_equal(one.predict(X), other.predict(X))
+    if isinstance(one, cr.PathCV):
+        np.testing.assert_array_equal(one.loss_path_, other.loss_path_)
+    else:
+        np.testing.assert_array_equal(one.cv_results_["mean_test_score"], other.cv_results_["mean_test_score"])
+
+
+def test_weights_of_rows_that_a_list_of_folds_numbers():
+    X, y = load_diabetes(return_X_y=True)
+    w = np.arange(len(y)) % 2
+    wild = np.where(w == 0, 1e6, y)
+    folds = list(KFold(3).split(X))
+    model = cr.SearchCV(cr.LinearRegression(), {"l2": [1e-4, 1e-2]}, cv=folds).fit(X, wild, sample_weight=w)
+    a, b = folds[0]
+    alone = cr.LinearRegression(l2=1e-4).fit(X[a], wild[a], sample_weight=w[a])
+    expected = alone.score(X[b], wild[b], sample_weight=w[b])
+    assert model.cv_results_["split0_test_score"][0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_score_without_weights_is_refused():
+    X, y = load_diabetes(return_X_y=True)
+    search = cr.SearchCV(cr.LinearRegression(), {"l2": [1e-4]}, cv=3, scoring="neg_max_error")
+    with pytest.raises(cr.OptionError, match=r"max_error.* takes no sample_weight"):
+        search.fit(X, y, sample_weight=np.ones(len(y)))
+    search.fit(X, y)
+
+
+def test_trials_are_calibrated_as_fits_are(wine):
+    est = estimator().set_params(calibrate="scale")
+    space = {"learning_rate_init": [1e-3, 1e-2]}
+    options = {"cv": StratifiedKFold(3), "scoring": "neg_log_loss"}
+    search = cr.SearchCV(est, space, factor=None, **options).fit(*wine)
+    theirs = GridSearchCV(est, space, **options).fit(*wine)
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], theirs.cv_results_["mean_test_score"])
 
 
 def test_ensembles_are_searched_as_single_networks_and_refitted_whole():

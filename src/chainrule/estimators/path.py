@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone, is_classifier
-from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
+from sklearn.base import clone
 
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.chosen import Chosen
 from chainrule.estimators.deep_path import deep_path, largest_of_linear
+from chainrule.estimators.folds import folds_of, rows_of
 from chainrule.estimators.linear import indicators, own_coefficients
 from chainrule.estimators.parameters import check_number, seed_of_state, threads_of
 from chainrule.learn.linear_solver import LinearSolver
@@ -394,7 +392,8 @@ class PathCV(Chosen):
         Parameters
         ----------
         X, y, sample_weight
-            As in the estimator's ``fit``.
+            As in the estimator's ``fit``. Rows of weight zero are left out before folds are made, unless `cv` numbers
+            the rows.
         """
         if self.rule not in ("best", "one_se"):
             raise OptionError(f"rule must be 'best' or 'one_se', got {self.rule!r}")
@@ -405,13 +404,12 @@ class PathCV(Chosen):
         deep = bool(estimator._layers())
         if deep:
             estimator.set_params(random_state=seed_of_state(estimator.random_state))
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        X, y, weights, folds = folds_of(estimator, self.cv, X, y, sample_weight)
         path = penalty_path(estimator, X, y, **vars(plan), sample_weight=weights)
         shared = replace(plan, strengths=path.strengths)
-        folds = list(check_cv(self.cv, y, classifier=is_classifier(estimator)).split(np.zeros(_num_samples(X)), y))
 
         def one(fold: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-            train, test = (_rows_of(X, y, weights, part) for part in fold)
+            train, test = (rows_of(X, y, weights, part) for part in fold)
             if not deep:
                 data = _linear_data(estimator, *train)
                 return data.held_out_loss(_solved(data, shared), *test)
@@ -450,10 +448,6 @@ class PathCV(Chosen):
 
     def _keep(self, at: int, fitted: FeedForwardEstimator) -> None:
         self.best_estimator_ = fitted
-
-
-def _rows_of(X: Any, y: Any, weights: np.ndarray | None, part: np.ndarray) -> tuple[Any, Any, np.ndarray | None]:
-    return _safe_indexing(X, part), _safe_indexing(y, part), None if weights is None else weights[part]
 
 
 __all__ = ["PathCV", "PenaltyPath", "penalty_path"]

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.chosen import Chosen
+from chainrule.estimators.folds import folds_of, rows_of
 from chainrule.estimators.parameters import check_number, check_parameters, seed_of_state, threads_of
 from chainrule.learn.rows import Rows
 from chainrule.learn.training import Training
+from chainrule.models.calibrate import calibrated
 from chainrule.models.fit import candidates, finish, resolve, seed_of
 from chainrule.models.inputs import Inputs
+from chainrule.models.model import Model
 from chainrule.models.search import Trial, at_best, grid, rungs, successive_halving
 from chainrule.native.threads import available_cores
 from chainrule.networks import Network
@@ -47,8 +47,7 @@ class _Fold:
     target: TargetEncoder
     rows: Rows
     codes: np.ndarray
-    X: Any
-    y: Any
+    held_out: tuple[Any, Any, np.ndarray | None]
 
     def member(self, settings: Mapping[str, Any]) -> FeedForwardEstimator:
         """The estimator with a trial's settings, a single network."""
@@ -67,11 +66,24 @@ class _Fold:
         return Training(network, rows, own, validation)
 
     def score(self, training: Training, settings: Mapping[str, Any], scorer: Any) -> float:
-        """Of the rows held out."""
+        """Of the rows held out, as ``fit`` with these settings would predict them."""
         fitted = self.member(settings)
+
+        def model(t: Training) -> Model:
+            made = finish(t.network, self.inputs, self.target, [t], {})
+            return calibrated(made, [t], fitted._setting("calibrate"))
+
         fitted.trainings_ = [training]
-        fitted.model_ = at_best(training, lambda t: finish(t.network, self.inputs, self.target, [t], {}))
-        return float(scorer(fitted, self.X, self.y))
+        fitted.model_ = at_best(training, model)
+        X, y, weights = self.held_out
+        if weights is None:
+            return float(scorer(fitted, X, y))
+        try:
+            return float(scorer(fitted, X, y, sample_weight=weights))
+        except TypeError as error:
+            raise OptionError(
+                f"scoring={scorer!r} takes no sample_weight ({error}); choose one that does, or fit without weights"
+            ) from error
 
 
 class SearchCV(Chosen):
@@ -85,8 +97,8 @@ class SearchCV(Chosen):
     Parameters
     ----------
     estimator : FeedForwardRegressor, FeedForwardClassifier, LinearRegression or LogisticRegression
-        Trials use one network each, without a trial of embeddings (``"auto"`` counts as ``"none"``); the best
-        parameters are then fitted with `n_members` and `embedding` as given.
+        Trials use one network each, without a trial of embeddings or outputs (``"auto"`` counts as ``"none"`` and as
+        ``"gaussian"``); the best parameters are then fitted with `n_members`, `embedding` and `output` as given.
     param_grid : dict of lists
         Values to try by parameter; ``random_state`` for seeds.
     n_trials : int, optional
@@ -148,7 +160,8 @@ class SearchCV(Chosen):
         Parameters
         ----------
         X, y, sample_weight
-            As in the estimator's ``fit``; scores are not weighted.
+            As in the estimator's ``fit``; scores are weighted, too. Rows of weight zero are left out before folds are
+            made, unless `cv` numbers the rows.
         """
         if y is None:
             raise ValueError("SearchCV requires y to be passed, but the target y is None")
@@ -156,8 +169,7 @@ class SearchCV(Chosen):
         settings = self._settings(estimator)
         if "random_state" in estimator.get_params():  # one seed for all
             estimator.set_params(random_state=seed_of_state(estimator.random_state))
-        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
-        splits = list(check_cv(self.cv, y, classifier=is_classifier(estimator)).split(np.zeros(_num_samples(X)), y))
+        X, y, weights, splits = folds_of(estimator, self.cv, X, y, sample_weight)
         scorer = check_scoring(estimator, self.scoring)
         folds = [_fold(estimator, X, y, weights, train, test) for train, test in splits]
         trials = [Trial(s, [fold.training(s) for fold in folds]) for s in settings]
@@ -216,13 +228,13 @@ def _fold(
         single["embedding"] = "none"
     est = clone(estimator)
     est.set_params(**{k: v for k, v in single.items() if k in est.get_params()})
-    own_X, own_y = _safe_indexing(X, train), _safe_indexing(y, train)
+    own_X, own_y, own_weights = rows_of(X, y, weights, train)
     table, codes = est._read_inputs(own_X, own_y, reset=True), est._read_target(own_y)
-    table, codes, w = est._weighted(table, codes, None if weights is None else weights[train])
+    table, codes, w = est._weighted(table, codes, own_weights)
     output, inputs = est._choose_output(codes), est._fit_inputs(table, w)
     target = est._make_target(output, codes, w)
     rows = est._rows(inputs, target, table, codes, w)
-    return _Fold(est, output, inputs, target, rows, codes, _safe_indexing(X, test), _safe_indexing(y, test))
+    return _Fold(est, output, inputs, target, rows, codes, rows_of(X, y, weights, test))
 
 
 def _results(trials: Sequence[Trial], best: Trial) -> dict[str, Any]:
