@@ -38,3 +38,17 @@ def test_short_epochs():
     for batches in (0, 1, 2, 3):
         record(Pace(3), 5, batches, {1: 1.0, 3: 0.5})
     assert set(record(Pace(1), 3, 10, {1: 1.0})) == {1}
+
+
+def test_a_hiccup_in_a_trial_is_outlived():
+    """Got through: after a slow beginning a single batch decided, for many epochs."""
+    pace, counted = Pace(2), []
+
+    def work(threads, count):
+        if threads == 2:
+            counted.append(count)
+        return count * 1e-3 if threads == 1 or len(counted) == 1 else count * 0.5e-3
+
+    pace.run(64, work)
+    assert counted[1] >= 8
+    assert pace.best == 2

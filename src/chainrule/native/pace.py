@@ -44,7 +44,10 @@ class Pace:
         for threads in self._to_be_tried():
             left -= self._try(threads, batches, left, work)
         if left:
-            self._since += self._do(self.best, left, work)
+            threads = self.best
+            seconds = work(threads, left)
+            self._since += seconds
+            self.seconds[threads] = 0.5 * (self.seconds[threads] + seconds / left)
 
     def _to_be_tried(self) -> list[int]:
         unknown = [m for m in (1, self.members)[: self.members] if m not in self.seconds]
@@ -58,18 +61,11 @@ class Pace:
         if not first:
             return 0
         seconds = max(work(threads, first), 1e-9)  # a coarse clock may say 0
-        more = min(left - first, ceil((_TRIAL_SECONDS - seconds) * first / seconds)) if seconds < _TRIAL_SECONDS else 0
+        self.seconds[threads] = seconds / first
+        more = min(left - first, ceil(_TRIAL_SECONDS / self.seconds[threads]))
         if more:
-            seconds += self._do(threads, more, work)
-        else:
-            self._note(threads, seconds / first)
+            counted = work(threads, more)
+            self.seconds[threads] = counted / more
+            seconds += counted
         self._since, self._lost = 0.0, seconds * max(_LEAST_LOSS, 1 - self.seconds[self.best] / self.seconds[threads])
         return first + more
-
-    def _do(self, threads: int, batches: int, work: Work) -> float:
-        seconds = work(threads, batches)
-        self._note(threads, seconds / batches)
-        return seconds
-
-    def _note(self, threads: int, seconds: float) -> None:
-        self.seconds[threads] = 0.5 * (self.seconds.get(threads, seconds) + seconds)
