@@ -45,6 +45,18 @@ def test_plan_says_what_it_does() -> None:
         assert words in text
 
 
+def test_last_column_apart() -> None:
+    target = Target.restricted("x86-64-v4")
+    plan = plan_product(Product(65, 65, 32, transpose_a=True), target)
+    assert (plan.apart, covered(plan.vectors), plan.tail) == (1, 4, 16)
+    assert "last column apart, 5 vectors of rows at once" in str(plan)
+    others = (Product(65, 65, 32), Product(65, 64, 32, transpose_a=True), Product(65, 70, 32, transpose_a=True))
+    accumulated = Product(65, 65, 32, transpose_a=True, accumulate=True)
+    split = Product(65, 65, 3000, transpose_a=True)
+    for product in (*others, accumulated, split):
+        assert plan_product(product, target).apart == 0
+
+
 def large(m: int, n: int, k: int, **options: bool) -> ProductPlan:
     return plan_product(Product(m, n, k, **options), Target.restricted("x86-64-v4"))  # type: ignore[arg-type]
 

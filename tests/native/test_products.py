@@ -94,6 +94,7 @@ def with_choices(plan: ProductPlan, tallest: int, widest: int, depth: int, band:
         pack_b=pack in (2, 3) or plan.product.transpose_b,
         ahead_a=band,
         ahead_b=pack,
+        apart=0,
     )
 
 
@@ -129,6 +130,18 @@ def test_repeated_runs_and_parts_of_a_product_give_the_same_bits() -> None:
     columns(a, b, c)
     columns(a, b[:, 48:], c[:, 48:])
     np.testing.assert_array_equal(c, first)
+
+
+@pytest.mark.parametrize("name", RESTRICTED)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_columns_apart_have_the_same_bits(name: str, dtype: str) -> None:
+    target = Target.restricted(name)
+    apart = 0
+    for m, n, k in [(65, 65, 32), (40, 17, 256), (300, 33, 9), (9, 18, 0), (129, 66, 50), (70, 66, 40), (5, 65, 3)]:
+        plan = plan_product(Product(m, n, k, dtype, transpose_a=True, ldc=n + 2), target)
+        apart += plan.apart
+        np.testing.assert_array_equal(run(plan), run(with_choices(plan, 3, 2, k, 0, 0)))
+    assert apart >= 3
 
 
 @pytest.mark.parametrize("name", RESTRICTED)
@@ -190,7 +203,7 @@ class Fenced:
 @pytest.mark.parametrize("name", RESTRICTED)
 def test_nothing_is_read_beyond_the_operands(name: str) -> None:
     for transpose_a, transpose_b in FORMS:
-        for m, n, k, pack in [(7, 7, 7, 0), (18, 35, 21, 0), (18, 35, 21, 3), (1, 1, 1, 3)]:
+        for m, n, k, pack in [(7, 7, 7, 0), (18, 35, 21, 0), (18, 35, 21, 3), (1, 1, 1, 3), (41, 33, 7, 0)]:
             plan = plan_product(Product(m, n, k, "float32", transpose_a, transpose_b), Target.restricted(name))
             plan = replace(plan, pack_a=pack == 3, pack_b=pack == 3 or transpose_b, ahead_a=8, ahead_b=8)
             arrays = random_operands(plan.product)
@@ -215,9 +228,10 @@ def bias_and_relu(bias: np.ndarray) -> Callable[[ir.IRBuilder, Vectors, Tile], V
 
 
 @pytest.mark.parametrize("rolled", [False, True])
-@pytest.mark.parametrize(("m", "n", "k"), [(32, 64, 64), (45, 45, 45), (3, 5, 0), (1, 7, 9)])
-def test_epilogue_with_bias_and_activation(m: int, n: int, k: int, rolled: bool) -> None:
-    product = Product(m, n, k)
+@pytest.mark.parametrize(("m", "n", "k"), [(32, 64, 64), (45, 45, 45), (3, 5, 0), (1, 7, 9), (40, 65, 32), (70, 34, 5)])
+@pytest.mark.parametrize("transpose_a", [False, True])
+def test_epilogue_with_bias_and_activation(m: int, n: int, k: int, rolled: bool, transpose_a: bool) -> None:
+    product = Product(m, n, k, transpose_a=transpose_a)
     a, b, c = random_operands(product)
     bias = np.random.default_rng(1).normal(size=n).astype(np.float32)
     NativeProduct(plan_product(product), bias_and_relu(bias), rolled=rolled)(a, b, c)
@@ -236,11 +250,12 @@ def test_epilogue_runs_once_per_element_after_the_last_block_of_the_sum(rolled: 
 
 
 @pytest.mark.parametrize("rolled", [False, True])
-def test_epilogue_that_consumes_the_result(rolled: bool) -> None:
+@pytest.mark.parametrize("n", [23, 65])
+def test_epilogue_that_consumes_the_result(rolled: bool, n: int) -> None:
     """A descent step W ← W − 0.5 (s ∘ XᵀG), s one number per row; the gradient is never stored."""
-    product = Product(45, 23, 32, transpose_a=True, ldc=26, stored=False)
+    product = Product(45, n, 32, transpose_a=True, ldc=n + 3, stored=False)
     rng = np.random.default_rng(2)
-    weights, scale = rng.normal(size=(45, 26)).astype(np.float32), rng.normal(size=45).astype(np.float32)
+    weights, scale = rng.normal(size=(45, n + 3)).astype(np.float32), rng.normal(size=45).astype(np.float32)
     before = weights.copy()
 
     def epilogue(builder: ir.IRBuilder, vectors: Vectors, tile: Tile) -> None:
@@ -249,15 +264,15 @@ def test_epilogue_that_consumes_the_result(rolled: bool) -> None:
         for r, row in enumerate(vectors):
             factor = builder.fmul(rate, tile.load_row(builder, scales, r))
             for v, gradient in enumerate(row):
-                old = tile.load(builder, pointer, 26, r, v)
-                tile.store(builder, builder.fsub(old, builder.fmul(factor, gradient)), pointer, 26, r, v)
+                old = tile.load(builder, pointer, n + 3, r, v)
+                tile.store(builder, builder.fsub(old, builder.fmul(factor, gradient)), pointer, n + 3, r, v)
 
     a, b, c = random_operands(product)
     untouched = c.copy()
     NativeProduct(plan_product(product), epilogue, rolled=rolled)(a, b, c)
-    expected = before[:, :23] - 0.5 * scale[:, None] * (a.T.astype(np.float64) @ b)
-    np.testing.assert_allclose(weights[:, :23], expected, atol=1e-4)
-    np.testing.assert_array_equal(weights[:, 23:], before[:, 23:])
+    expected = before[:, :n] - 0.5 * scale[:, None] * (a.T.astype(np.float64) @ b)
+    np.testing.assert_allclose(weights[:, :n], expected, atol=1e-4)
+    np.testing.assert_array_equal(weights[:, n:], before[:, n:])
     np.testing.assert_array_equal(c, untouched)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 
 from llvmlite import ir
 
@@ -229,7 +230,10 @@ class _Emitter:
     def emit(self) -> None:
         product, plan = self.product, self.plan
         if plan.depth_blocks == 1:
-            self._blocks_of_rows(_Depth(code.index(0), code.index(product.k), first=True, last=True))
+            whole = _Depth(code.index(0), code.index(product.k), first=True, last=True)
+            self._blocks_of_rows(whole)
+            if plan.apart:
+                self._columns_apart(whole)
             return
         with code.loop(self.builder, 0, product.k, plan.depth, "depth") as k0:
             left = self.builder.sub(code.index(product.k), k0)
@@ -277,6 +281,42 @@ class _Emitter:
             mask = code.first_lanes(self.plan.tail, self.plan.lanes) if columns.mask else None
             tile = Tile(self.plan, row, column, rows.size, columns.size, mask)
             self._tile(depth, tile, self._a_walk(depth, band, tile), self._b_walk(depth, tile))
+
+    def _columns_apart(self, depth: _Depth) -> None:
+        """The last columns, several vectors of rows at once."""
+        product, plan = self.product, self.plan
+        at_once = plan.vectors_apart * plan.lanes
+        done = product.m - product.m % at_once
+        with code.loop(self.builder, 0, done, at_once, "apart") as row:
+            self._rows_apart(depth, row, at_once)
+        if done < product.m:
+            self._rows_apart(depth, code.index(done), product.m - done)
+
+    def _rows_apart(self, depth: _Depth, row: ir.Value, rows: int) -> None:
+        """Some rows of the last columns, as the transposed product: A's rows are vectors, B's numbers are spread."""
+        builder, product, plan = self.builder, self.product, self.plan
+        vectors, tail = ceil(rows / plan.lanes), (rows - 1) % plan.lanes + 1
+        mask = code.first_lanes(tail, plan.lanes) if tail < plan.lanes else None
+        column = code.index(product.n - plan.apart)
+        tile = Tile(plan, column, row, plan.apart, vectors, mask)
+        numbers = _Walk(code.address(builder, self.b, column, self.element), product.ldb, 1, self.item)
+        along = _Walk(code.address(builder, self.a, row, self.element), product.lda, plan.lanes, self.item, mask)
+        start = self._start(depth, tile)
+        sums = start if product.k == 0 else self._walk(depth, start, tile, numbers, along)
+        copy = code.stack(builder, self.vector, plan.apart * vectors)
+        for i, value in enumerate(vector for line in sums for vector in line):
+            code.store(builder, value, code.address(builder, copy, i, self.vector), self.item * plan.lanes)
+        used = code.first_lanes(plan.apart, plan.lanes)
+        with code.loop(builder, 0, rows, 1, "scatter") as r:
+            value = code.zeros(self.vector)
+            for t in range(plan.apart):
+                place = code.address(builder, copy, code.add(builder, r, t * vectors * plan.lanes), self.element)
+                number = code.load(builder, place, self.element, self.item)
+                value = builder.insert_element(value, number, ir.Constant(ir.IntType(32), t))
+            single = Tile(plan, code.add(builder, row, r), column, 1, 1, used)
+            result = [[value]] if self.epilogue is None else self.epilogue(builder, [[value]], single)
+            if result is not None:
+                self._store(result, single)
 
     def _a_walk(self, depth: _Depth, band: _Band, tile: Tile) -> _Walk:
         transposed, lda = self.product.transpose_a, self.product.lda

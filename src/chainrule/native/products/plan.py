@@ -24,8 +24,10 @@ _FMA_LATENCY = 4.0
 _TILE_OVERHEAD = 6.0
 _INSTRUCTIONS_PER_CYCLE, _LOOP_INSTRUCTIONS = 6.0, 3.0
 _VARIANT_COST = 12.0  # code that must be compiled and fetched once more
+_SCATTER_CYCLES = 1.5  # to put a number of a column in its place
 _LARGEST_TILE = 28
 _MOST_VECTORS = 8
+_MOST_APART = 2
 
 # Measured (python -m chainrule.native.products prints the speeds): B is walked in pieces a row apart, which no hardware
 # prefetcher follows. As long as it fits the first-level cache that costs nothing; beyond it, fetching ahead helps, most
@@ -137,6 +139,9 @@ class ProductPlan:
         Copy blocks of A and panels of B to scratch memory first. B is always packed if it is stored transposed.
     ahead_a, ahead_b : int
         Terms of the sum by which a tile asks for its cache lines of A and B in advance; 0: not.
+    apart : int
+        Last columns of C that have vectors of their own, along the rows. Where A is stored transposed, its rows of
+        numbers for all rows of C are at hand, and one column takes a vector for 16 rows instead of one for each.
     cycles : float
         The cost model's estimate.
     """
@@ -151,6 +156,7 @@ class ProductPlan:
     pack_b: bool = False
     ahead_a: int = 0
     ahead_b: int = 0
+    apart: int = 0
     cycles: float = 0.0
 
     @property
@@ -160,8 +166,14 @@ class ProductPlan:
 
     @property
     def tail(self) -> int:
-        """Lanes used of the last vector of a row."""
-        return (self.product.n - 1) % self.lanes + 1 if self.product.n else 0
+        """Lanes used of the last vector of a row, without the columns apart."""
+        return (self.product.n - self.apart - 1) % self.lanes + 1 if self.product.n else 0
+
+    @property
+    def vectors_apart(self) -> int:
+        """Vectors of rows of the columns apart that are computed at once."""
+        most = max(v for v in range(1, _MOST_VECTORS + 1) if v == 1 or _tallest(self.target, v) >= self.apart)
+        return min(most, ceil(self.product.m / self.lanes))
 
     @property
     def widest(self) -> int:
@@ -211,6 +223,9 @@ class ProductPlan:
         ]
         if self.tail not in (0, self.lanes):
             parts.append(f"last vector {self.tail} lanes")
+        if self.apart:
+            last = "last column" if self.apart == 1 else f"last {self.apart} columns"
+            parts.append(f"{last} apart, {self.vectors_apart} vectors of rows at once")
         if self.depth_blocks > 1:
             parts.append(f"sum in {self.depth_blocks} blocks of {self.depth}")
         if self.pack_a:
@@ -247,7 +262,20 @@ def plan_product(product: Product, target: Target | None = None) -> ProductPlan:
         for tallest in range(1, min(_tallest(target, vectors[0][0]), _HUGE_ROWS if huge else product.m, product.m) + 1)
         for rows in [_split(product.m, tallest)]
     ]
+    tail = product.n % lanes
+    if across > 1 and 0 < tail <= _MOST_APART and _may_be_apart(product):
+        choices += [
+            _priced(replace(plan, vectors=vectors, apart=tail))
+            for plan in choices
+            if plan.vectors[0][0] < across
+            for vectors in [_split(across - 1, plan.vectors[0][0])]
+        ]
     return _fed(min(choices, key=lambda plan: (plan.cycles, plan.rows, plan.vectors)))
+
+
+def _may_be_apart(product: Product) -> bool:
+    """Whether the last columns could have vectors along the rows: they have to be computed in one go."""
+    return product.transpose_a and not product.transpose_b and not product.accumulate and product.k <= _SHORT_SUM
 
 
 def _fed(plan: ProductPlan) -> ProductPlan:
@@ -308,5 +336,10 @@ def _priced(plan: ProductPlan) -> ProductPlan:
                 _FMA_LATENCY,
             )
             cycles += row_count * vector_count * (plan.product.k * step + rows * vectors + _TILE_OVERHEAD)
+    if plan.apart:
+        at_once = plan.vectors_apart
+        step = max(at_once * plan.apart / _FMA_PER_CYCLE, (at_once + plan.apart) / _LOADS_PER_CYCLE, _FMA_LATENCY)
+        cycles += ceil(plan.product.m / (plan.lanes * at_once)) * (plan.product.k * step + _TILE_OVERHEAD)
+        cycles += plan.product.m * plan.apart * _SCATTER_CYCLES + _VARIANT_COST
     variants = len(plan.rows) * (len(plan.vectors) + (plan.tail != plan.lanes and plan.vectors[-1][1] > 1))
     return replace(plan, cycles=cycles + variants * _VARIANT_COST)
