@@ -14,6 +14,8 @@ ESTIMATORS = [
     cr.FeedForwardRegressor(max_iter=20, dtype="float64", n_members=2, n_jobs=2),
     cr.LogisticRegression(),
     cr.LinearRegression(),
+    cr.PathCV(cr.LogisticRegression(), n_strengths=8, cv=3),
+    cr.SearchCV(cr.LinearRegression(), {"l1": [1e-4, 1e-2]}, cv=3),
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.graph.graph import check
+from chainrule.learn.full_batch import _solve
 from chainrule.learn.loop import NumpyEpoch, gather
 from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam, AdamW, RMSProp
 from chainrule.learn.penalties import L1, L2, GroupL1
@@ -324,3 +325,9 @@ def test_an_own_loss_trains():
 def test_no_rows():
     with pytest.raises(cr.OptionError, match="no rows to train on"):
         Training(squared(), Rows.of(np.zeros((2, 1)), np.zeros(2), np.zeros(2)), Options())
+
+
+def test_a_newton_step_without_curvature_is_none():
+    """Units are chosen by curvatures; where they vanish the scaled ones are infinite."""
+    flat = np.array([[0.0, 10.0], [10.0, 0.0]])
+    np.testing.assert_array_equal(_solve(lambda v: flat @ v, np.ones(2)), 0.0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import PredefinedSplit, check_cv
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 #: rows, their targets, and their weights where there are any
@@ -23,6 +23,7 @@ def folds_of(
     A row of weight zero is no row: it has no part in how the others are dealt out. Only where ``cv`` is a list of
     places, or numbers the rows otherwise, all rows stay.
     """
+    X, y = indexable(X, y)
     weights = None
     if sample_weight is not None:
         weights = _check_sample_weight(sample_weight, np.empty((_num_samples(X), 1)), dtype=np.float64)

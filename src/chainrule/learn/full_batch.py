@@ -171,7 +171,8 @@ def _solve(product: Callable[[np.ndarray], np.ndarray], right: np.ndarray) -> np
         matrix = dense_matrix(product, len(right))
         scale = 1.0 / np.sqrt(np.maximum(np.diag(matrix), np.finfo(float).tiny))  # units differ between parameters
         try:
-            factor = cho_factor(matrix * scale[:, None] * scale)
+            with np.errstate(all="ignore"):  # infinite where a curvature vanishes, and then refused
+                factor = cho_factor(matrix * scale[:, None] * scale)
         except (LinAlgError, ValueError):
             return np.zeros_like(right)
         return scale * cho_solve(factor, scale * right)
