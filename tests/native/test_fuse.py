@@ -75,6 +75,20 @@ def test_optimiser_state_and_parameters_are_one_nest():
     assert len(nest.loads()) == 4  # each input once; what was just computed is not read again
 
 
+def test_weights_of_one_vector_do_not_bring_layers_together():
+    """Two layers with biases side by side shared a loop over columns, and walked both matrices against the grain."""
+
+    def layers(theta, x, z):
+        return np.tanh(x + theta[:40]), np.exp(z + theta[40:])
+
+    rng = np.random.default_rng(0)
+    theta, x, z = (rng.normal(size=s).astype(np.float32) for s in (80, (32, 40), (32, 40)))
+    assert [len(nest.results) for nest in fused(layers, theta, x, z).steps] == [1, 1]
+    agrees(layers, theta, x, z)
+    shared = fused(lambda t, x, z: (np.tanh(x + t[:40]), np.exp(x + t[40:])), theta, x, z)
+    assert [len(nest.results) for nest in shared.steps] == [2]
+
+
 def test_a_sum_over_rows_joins_what_it_sums_if_the_array_is_small():
     def f(x):
         y = np.tanh(x) * x

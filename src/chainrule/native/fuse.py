@@ -120,9 +120,14 @@ def _matching(first: Nest, second: Nest) -> dict[int, int]:
     for pairs in (written, read):
         for b, place in pairs:
             for other, where, _ in second.loads():
-                if other == b and b is not None:
+                if other == b and b is not None and _meet(place.bounds(first.extents), where.bounds(second.extents)):
                     _match(first, second, place, where, same)
     return same
+
+
+def _meet(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether two ranges have a number in common: different weights lie in one vector."""
+    return a[0] <= b[1] and b[0] <= a[1]
 
 
 def _match(first: Nest, second: Nest, place: Affine, where: Affine, same: dict[int, int]) -> None:
