@@ -227,28 +227,32 @@ def compare(graph, inputs, target=None):
             np.testing.assert_allclose(have, want, rtol=0, atol=bound, err_msg=f"{graph}\n{program}")
 
 
-def main(count, start=0):
-    """Compare that many random programs; returns how many disagreed."""
-    wrong = 0
+def campaign(one, count, start=0):
+    """Call ``one(seed)`` for so many seeds, tell what failed, return how many; False: it was refused."""
+    wrong = refused = 0
     for seed in range(start, start + count):
-        dtype, with_gradient = ("float64", "float32")[seed % 2], bool(seed // 2 % 2)
-        generator = random.Random(seed)
         try:
             with np.errstate(all="ignore"):
-                try:
-                    graph, inputs = build(generator.randint, dtype, with_gradient)
-                except ChainruleError:
-                    continue  # refused while recording: nothing to compare
-                compare(graph, inputs)
+                refused += one(seed) is False
         except Exception as error:
             wrong += 1
-            lines = str(error).splitlines()
-            print(f"seed {seed}:", *lines[-30:], sep="\n  ")
+            print(f"seed {seed}:", *str(error).splitlines()[-60:], sep="\n  ")
             if not isinstance(error, AssertionError):
                 traceback.print_exc()
-    print(f"{count} programs, {wrong} disagreed")
+    print(f"{count} seeds, {refused} refused while recording, {wrong} failed")
     return wrong
 
 
+def agrees(seed):
+    """Compare the executors on one random program; False if it was refused while recording."""
+    dtype, with_gradient = ("float64", "float32")[seed % 2], bool(seed // 2 % 2)
+    try:
+        graph, inputs = build(random.Random(seed).randint, dtype, with_gradient)
+    except ChainruleError:
+        return False
+    compare(graph, inputs)
+    return True
+
+
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])) > 0)
+    sys.exit(campaign(agrees, *map(int, sys.argv[1:])) > 0)
