@@ -1,6 +1,9 @@
 """Every demo runs, says what is true, and leaves a page."""
 
+import base64
+import json
 import re
+import zlib
 
 import pytest
 
@@ -37,13 +40,22 @@ def test_terminal_and_page(name, told, capsys):
             assert line.split()[-1] in page
 
 
-@pytest.mark.parametrize("name", ["backprop", "logistic", "xor"])
-def test_the_graph_is_a_page_of_its_own(name, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("name", "known"), [("backprop", "w x p d J"), ("logistic", "theta x z p J"), ("xor", "W c w x y z h f error J")]
+)
+def test_the_graph_is_a_page_of_its_own(name, known, tmp_path, capsys):
     pytest.importorskip("igraph")
     assert run(["demo", name, "-o", str(tmp_path / "a.html")]) == 0
     assert (tmp_path / "a-graph.html").stat().st_size < 500_000
     assert 'href="a-graph.html"' in (tmp_path / "a.html").read_text("utf-8")
-    assert "a-graph.html" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "a-graph.html" in out
+    packed = re.search(r'id="story">([^<]*)', (tmp_path / "a-graph.html").read_text("utf-8")).group(1)
+    story = json.loads(zlib.decompress(base64.b64decode(packed)))
+    named = {node["name"] for node in story["nodes"] if not re.fullmatch(r"v\d+", node["name"])}
+    assert named == set(known.split())
+    assert not any(node["op"] == "constant" for node in story["nodes"] if not node["literal"])
+    assert re.search(r"In the graph:\n {4}\w", out)
 
 
 def table(out, first):

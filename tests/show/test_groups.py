@@ -57,6 +57,11 @@ def test_groups_share_no_node_and_hold_their_children() -> None:
     assert len(top) == len(set(top))
 
 
+def test_one_box_and_a_literal_are_nothing_to_fold() -> None:
+    graph = trace(lambda x: label(np.maximum(0.0, label(3.0 * np.sin(x), "z")), "h"), 1.0)
+    assert [group.name for group in groups_of(graph)] == ["z"]
+
+
 def test_without_scopes_named_values_fold() -> None:
     graph = NETWORK.trace(n_inputs=2)
     stored = graph_from_dict(*graph_to_dict(graph))  # files hold no scopes

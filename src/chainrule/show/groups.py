@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise, takewhile
 
 from chainrule.graph.graph import Graph
+from chainrule.show.text import is_literal
 
 _GRADIENT = "gradient"
 #: a graph without scopes and of more values than this is cut into parts, each of about the square root of their number
@@ -53,7 +54,7 @@ def groups_of(graph: Graph) -> tuple[Group, ...]:
     Returns
     -------
     tuple of Group
-        Outermost ones, in the order of their first nodes; each has two nodes or more. Empty where nothing folds.
+        Outermost ones, in the order of their first nodes; each has two boxes or more. Empty where nothing folds.
 
     Examples
     --------
@@ -69,7 +70,8 @@ def groups_of(graph: Graph) -> tuple[Group, ...]:
         paths = _named_values(graph)
         if len({path or position for position, path in enumerate(paths) if _computes(graph, position)}) > MOST_LOOSE:
             paths = _parts(graph)
-    return _tree("", paths, range(len(paths)))
+    literals = {position for position, node in enumerate(graph.nodes) if is_literal(node)}
+    return _tree("", paths, range(len(paths)), literals)
 
 
 def _adopt(graph: Graph, paths: list[str]) -> None:
@@ -144,8 +146,8 @@ def _parts(graph: Graph) -> list[str]:
     return paths
 
 
-def _tree(outer: str, paths: Sequence[str], positions: Sequence[int]) -> tuple[Group, ...]:
-    """The groups right inside one, from the paths of its nodes."""
+def _tree(outer: str, paths: Sequence[str], positions: Sequence[int], literals: set[int]) -> tuple[Group, ...]:
+    """The groups right inside one, from the paths of its nodes; one box alone, whatever literals it reads, is none."""
     depth = len(outer.split("/")) if outer else 0
     inside: dict[str, list[int]] = {}
     for position in positions:
@@ -154,9 +156,9 @@ def _tree(outer: str, paths: Sequence[str], positions: Sequence[int]) -> tuple[G
             inside.setdefault("/".join(parts[: depth + 1]), []).append(position)
     groups = []
     for path, nodes in inside.items():
-        children = _tree(path, paths, nodes)
+        children = _tree(path, paths, nodes, literals)
         while len(children) == 1 and len(children[0].nodes) == len(nodes):  # two boxes for the same
             children = children[0].children
-        if len(nodes) > 1:
+        if len(set(nodes) - literals) > 1:
             groups.append(Group(path.rsplit("/", 1)[-1], path, tuple(nodes), children))
     return tuple(groups)

@@ -140,9 +140,10 @@ export class Stage {
     element.tabIndex = 0;
     if (!node.inputs.length) element.classList.add("given");
     const cost = key === this.state.story.cost;
-    if (cost) element.classList.add("cost");
+    const badge = cost ? "cost" : this.state.story.parameters.includes(key) ? "parameter" : "";
+    if (badge) element.classList.add(badge);
     element.innerHTML =
-      (cost ? '<div class="badge">cost</div>' : "") + `<div class="what">${math(nameMath(node.name) + (formula ? `<mo>=</mo>${formula}` : ""))}</div>` +
+      (badge && `<div class="badge">${badge}</div>`) + `<div class="what">${math(nameMath(node.name) + (formula ? `<mo>=</mo>${formula}` : ""))}</div>` +
       `<div class="cells"><div class="value" title="value"></div><div class="gradient" title="gradient"></div></div>`;
     element.addEventListener("click", () => this.state.select(key));
     element.addEventListener("keydown", (event) => {

@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.calculus import grad, jvp
 from chainrule.calculus.backprop import backpropagate
+from chainrule.graph.trace import label
 from chainrule.primitives import trace
 from chainrule.show.demos.narration import Narration
 
@@ -16,7 +17,9 @@ def run(demo: Narration) -> None:
     """Forward, backward, update, and once more."""
 
     def cost(w: Any, x: Any) -> Any:
-        return (w * x - 1.0) ** 2
+        p = label(w * x, "p")
+        d = label(p - 1.0, "d")
+        return label(d**2, "J")
 
     w, x, eta = 2.0, 3.0, 0.05
     demo.section("The graph")
@@ -26,7 +29,8 @@ def run(demo: Narration) -> None:
         "computed."
     )
     demo.code(str(graph))
-    demo.graph(cost, w, x)
+    names = {"w": "parameter", "x": "input", "p": "product", "d": "difference from 1", "J": "cost"}
+    demo.graph(cost, w, x, title="J = (wx − 1)²", names=names)
     demo.section("Forward and backward")
     demo.formula(
         "<mfrac><mrow><mi>d</mi><mi>J</mi></mrow><mrow><mi>d</mi><mi>w</mi></mrow></mfrac><mo>=</mo>"

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule.calculus import grad
 from chainrule.calculus.backprop import backpropagate
+from chainrule.graph.trace import label
 from chainrule.learn.minimize import minimize
 from chainrule.learn.optimizers import GD
 from chainrule.primitives import trace
@@ -27,19 +28,19 @@ def run(demo: Narration) -> None:
     y = (rng.random(120) < 1.0 / (1.0 + np.exp(-X @ truth))).astype(float)
 
     demo.section("One row: the chain rule, factor by factor")
-    x, label, theta = np.array([1.0, 2.0]), 1.0, np.array([0.5, -0.5])
+    x, observed, theta = np.array([1.0, 2.0]), 1.0, np.array([0.5, -0.5])
     demo.formula(
         "<mi>J</mi><mo>=</mo><mo>−</mo><mi>log</mi><mi>σ</mi><mo>(</mo><msup><mi>θ</mi><mo>⊤</mo></msup><mi>x</mi><mo>)</mo>",
         "J = −log σ(θᵀx)   for a row of class 1",
     )
 
-    def one_row(theta: Any) -> Any:
-        z = np.sum(theta * x)
-        p = 1.0 / (1.0 + np.exp(-z))
-        return -np.log(p)
+    def one_row(theta: Any, x: Any) -> Any:
+        z = label(np.sum(theta * x), "z")
+        p = label(1.0 / (1.0 + np.exp(-z)), "p")
+        return label(-np.log(p), "J")
 
-    graph = trace(one_row, theta)
-    passed = backpropagate(graph, [theta])
+    graph = trace(one_row, theta, x)
+    passed = backpropagate(graph, [theta, x])
     demo.text(
         "Forward, every operation gives a value; backward, every value its gradient: what J changes by when it changes."
     )
@@ -53,11 +54,18 @@ def run(demo: Narration) -> None:
     demo.text(
         f"By hand: ∂J/∂p = −1/p = {-1 / sigma:.4f}, ∂p/∂z = σ(z)(1 − σ(z)) = {sigma * (1 - sigma):.4f}, ∂z/∂θ = x. "
         "Their product is "
-        f"−(1 − σ(z)) x = {_shown(-(label - sigma) * x)}; back-propagation found "
+        f"−(1 − σ(z)) x = {_shown(-(observed - sigma) * x)}; back-propagation found "
         f"{_shown(passed.gradients[graph.inputs[0]])}."
     )
 
-    demo.graph(one_row, theta)
+    meanings = {
+        "theta (θ)": "parameters",
+        "x": "the row's inputs",
+        "z": "θᵀx",
+        "p": "σ(z), the probability of class 1",
+        "J": "cost",
+    }
+    demo.graph(one_row, theta, x, title="Logistic regression, one row", names=meanings)
 
     demo.section("All rows: the same sum, and downhill")
     demo.formula(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,11 +86,36 @@ class Narration:
             )
             self._write("    " + "  ".join([first, *rest]).rstrip())
 
-    def graph(self, f: Callable[..., Any], *args: Any, argnums: int | tuple[int, ...] = 0) -> None:
-        """The graph of a function on a page of its own, to step through; needs igraph."""
+    def graph(
+        self,
+        f: Callable[..., Any],
+        *args: Any,
+        title: str,
+        names: Mapping[str, str],
+        parameters: tuple[int, ...] = (0,),
+    ) -> None:
+        """The graph of a function on a page of its own, to step through; needs igraph.
+
+        Parameters
+        ----------
+        f : callable
+            It labels what it computes.
+        *args
+            Where.
+        title : str
+            Of the page.
+        names : mapping of str to str
+            What the names in the graph stand for.
+        parameters : tuple of int
+            Which arguments a gradient step changes.
+        """
         if self._graph_path is None or find_spec("igraph") is None:
             return
-        draw(f, *args, argnums=argnums, path=self._graph_path)
+        draw(f, *args, argnums=parameters, path=self._graph_path, title=title)
+        self.page.table([["in the graph", "what it is"], *([name, meaning] for name, meaning in names.items())])
+        self._write("In the graph:")
+        for name, meaning in names.items():
+            self._write(f"    {name.ljust(max(map(len, names)))}  {meaning}")
         self.page.link("Step through this graph, forward and backward", self._graph_path.name)
         self.graph_page = self._graph_path
 

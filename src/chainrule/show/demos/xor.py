@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.estimators import FeedForwardClassifier, LogisticRegression
+from chainrule.graph.trace import label
 from chainrule.show.demos.narration import Narration
 from chainrule.show.predictions import draw_decision
 from chainrule.show.style import panels, styled
@@ -41,10 +42,26 @@ def run(demo: Narration) -> None:
         "from the rest."
     )
 
-    def squared_error(W: Any, c: Any, w: Any) -> Any:
-        return np.mean((np.maximum(0.0, CORNERS @ W + c) @ w - LABELS) ** 2)
+    def squared_error(W: Any, c: Any, w: Any, x: Any, y: Any) -> Any:
+        z = label(x @ W + c, "z")
+        h = label(np.maximum(0.0, z), "h")
+        f = label(h @ w, "f")
+        error = label(f - y, "error")
+        return label(np.mean(error**2), "J")
 
-    demo.graph(squared_error, W, c - 0.1, w, argnums=(0, 1, 2))  # a little off, so that there is a gradient
+    names = {
+        "W, c": "weights and biases of the hidden layer, parameters",
+        "w": "weights of the output, parameters",
+        "x": "the four corners, one a row",
+        "y": "their XOR",
+        "z": "what the hidden units receive",
+        "h": "what they give, max(0, z)",
+        "f": "output",
+        "J": "cost: the mean squared error",
+    }
+    start = W, c - 0.1, w  # a little off, so that there is a gradient
+    title = "XOR by a network of two hidden units"
+    demo.graph(squared_error, *start, CORNERS, LABELS.astype(float), title=title, names=names, parameters=(0, 1, 2))
 
     demo.section("A network that learns it")
     learned = FeedForwardClassifier(
