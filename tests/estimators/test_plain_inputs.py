@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 import chainrule as cr
@@ -63,3 +64,20 @@ def test_names_are_asked_for_where_there_are_some():
     named = cr.FeedForwardClassifier((4,), max_iter=2).fit(pl.DataFrame(X, schema=["a", "b", "c"]), Y)
     with pytest.warns(UserWarning, match="feature names"):
         named.predict(X)
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array, sparse.coo_array, sparse.lil_matrix])
+def test_sparse_matrices_are_made_dense(fitted, kind):
+    few = X * (X > 0.5)
+    dense = cr.FeedForwardClassifier((4,), max_iter=2, random_state=0).fit(few, Y)
+    other = cr.FeedForwardClassifier((4,), max_iter=2, random_state=0).fit(kind(few), Y)
+    np.testing.assert_array_equal(other.predict_proba(kind(few)), dense.predict_proba(few))
+    search = cr.SearchCV(cr.LogisticRegression(), {"l1": [1e-3, 1e-2]}, cv=3)
+    assert search.fit(kind(few), Y).best_score_ == search.fit(few, Y).best_score_
+    with pytest.raises(ValueError, match="2 features"):
+        fitted.predict_proba(kind(few[:, :2]))
+
+
+def test_sparse_matrices_larger_than_memory_are_refused():
+    with pytest.raises(cr.errors.OutOfMemoryError, match=r"X, made dense, of shape \(60, 1000000000000\) takes"):
+        cr.LogisticRegression().fit(sparse.csr_matrix((60, 10**12)), Y)

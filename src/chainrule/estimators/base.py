@@ -6,9 +6,11 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -19,6 +21,7 @@ from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_o
 from chainrule.learn.own_loss import check_reads_all
 from chainrule.learn.rows import Rows, moderate
 from chainrule.learn.training import Training
+from chainrule.memory import check_room
 from chainrule.models.calibrate import calibrated
 from chainrule.models.families import fit_best_family, unscaled
 from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_network, hold_out, resolve, seed_of
@@ -76,8 +79,9 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array or data frame of shape (n_samples, n_features)
-            Numbers; NaN is missing. A data frame may also hold text, categories and booleans.
+        X : array, sparse matrix or data frame of shape (n_samples, n_features)
+            Numbers; NaN is missing. A sparse matrix is made dense. A data frame may also hold text, categories and
+            booleans.
         y : array of shape (n_samples,) or (n_samples, n_targets)
         sample_weight : array of shape (n_samples,), optional
             Whole weights count rows: two is a row twice, zero is no row, to the last bit. Others are the rows'
@@ -241,6 +245,8 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         """Check X: a matrix of numbers, or a data frame where it has columns that are not numbers."""
         if y is None and not reset and self._is_plain(X):
             return X
+        if issparse(X):
+            X = _dense(X)
         if self._ignores_others:
             X = with_columns(X, self.feature_names_in_)
         if is_table(X):
@@ -463,6 +469,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         return tags
 
 
@@ -484,6 +491,12 @@ def named_output(given: Any, default: Output) -> Output:
 def _without_embedding(layers: Sequence[Layer]) -> list[Layer]:
     """The layers that were asked for, without what was found to help before them."""
     return [layer for layer in layers if not isinstance(layer, PiecewiseLinear)]
+
+
+def _dense(matrix: Any) -> np.ndarray:
+    """A sparse matrix as networks read it, all columns of a row at once."""
+    check_room(prod(matrix.shape), f"X, made dense, of shape {matrix.shape}")
+    return matrix.toarray()
 
 
 def _take(table: Any, rows: np.ndarray) -> Any:
