@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -545,3 +546,38 @@ def test_hostile_names_stay_text(tab: Any) -> None:
 def test_scripts_are_one_module_without_imports() -> None:
     script = bundle()
     assert not re.search(r"^(import|export)\b", script, flags=re.MULTILINE)
+
+
+def test_long_formulas_go_on_in_the_next_line(tab: Any) -> None:
+    def long(first_of_the_weights: Any, second_of_the_weights: Any, third_of_the_weights: Any) -> Any:
+        every = np.concatenate([first_of_the_weights, second_of_the_weights, third_of_the_weights] * 2)
+        return np.sum(np.square(every[np.array([0, 0, 2])]))
+
+    shown = tab(draw(long, np.ones(2), np.ones(2), np.ones(2)).html)
+    shown.page.evaluate("chainrule.state.go(chainrule.state.last)")
+    for position in range(shown.page.evaluate("chainrule.state.story.nodes.length")):
+        shown.page.evaluate("(k) => chainrule.state.select(k)", position)
+        cut = (
+            "[...document.querySelectorAll('#panel h2, .equation')].filter((e) => e.scrollWidth > e.clientWidth).length"
+        )
+        assert shown.page.evaluate(cut) == 0
+    several = shown.page.evaluate("document.querySelectorAll('#panel h2 math').length")
+    shown.page.evaluate("chainrule.state.select(chainrule.state.story.nodes.findIndex((n) => n.op === 'concatenate'))")
+    assert shown.page.evaluate("document.querySelectorAll('#panel h2 math').length") > several == 1
+    whole = shown.page.inner_text("#panel h2").replace("\n", "")
+    assert [whole.count(f"{k}_of_the_weights") for k in ("first", "second", "third")] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_cells_of_heat_maps_are_told_apart(tab: Any, scheme: str) -> None:
+    """Between two cells of one colour lies a line of another, also where both are zero."""
+    shown = tab(draw(lambda x: np.sum(x * 2.0), np.zeros((2, 3))).html, "#step=1", color_scheme=scheme)
+    heat = shown.page.locator('.box[data-key="0"] .value .heat')
+    assert heat.evaluate("(e) => [e.style.getPropertyValue('--columns'), e.style.getPropertyValue('--rows')]") == [
+        "3",
+        "2",
+    ]
+    picture = pytest.importorskip("PIL.Image").open(BytesIO(heat.screenshot())).convert("RGB")
+    across = np.array(picture, int)[picture.height // 4, 3:-3].sum(axis=1)
+    assert len(np.unique(across)) > 1
+    assert np.ptp(across) > 40

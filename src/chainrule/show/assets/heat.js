@@ -5,6 +5,7 @@ const BLUE = [33, 102, 200];
 const RED = [214, 47, 39];
 const MOST_ROWS = 40;
 const MOST_COLUMNS = 40;
+const LINED = 4; // pixels of a cell that has outlines
 
 /** Rows and columns of a picture of an array: leading axes one below the other. */
 export function rowsAndColumns(shape) {
@@ -25,13 +26,20 @@ export function colour(x, most) {
   return `rgba(${(x < 0 ? BLUE : RED).join()},${(0.92 * share).toFixed(3)})`;
 }
 
-/** A canvas with a pixel per element. */
-export function heatMap(x, label) {
+/** A picture with a pixel per element, as large as fits into a frame; cells of some size are told apart by lines. */
+export function heatMap(x, label, width, height, cell) {
   const [rows, columns] = rowsAndColumns(x.shape);
+  const holder = document.createElement("span");
+  holder.className = "heat";
+  const size = fit(x.shape, width, height, cell);
+  [holder.style.width, holder.style.height] = size.map((extent) => `${extent}px`);
+  [columns, rows].forEach((count, k) => {
+    if (size[k] / count >= LINED) holder.style.setProperty(k ? "--rows" : "--columns", count);
+  });
   const canvas = document.createElement("canvas");
+  holder.append(canvas);
   canvas.width = Math.max(1, Math.min(columns, 512));
   canvas.height = Math.max(1, Math.min(rows, 512));
-  canvas.className = "heat";
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", label);
   const context = canvas.getContext("2d");
@@ -41,11 +49,11 @@ export function heatMap(x, label) {
       context.fillStyle = colour(x.data[i * columns + j], most);
       context.fillRect(j, i, 1, 1);
     }
-  return canvas;
+  return holder;
 }
 
 /** Width and height that show an array's picture well within a frame, elements as square as may be. */
-export function fit(shape, width, height, cell = 14) {
+function fit(shape, width, height, cell = 14) {
   const [rows, columns] = rowsAndColumns(shape);
   return [Math.max(10, Math.min(width, columns * cell)), Math.max(10, Math.min(height, rows * cell))];
 }

@@ -1,5 +1,5 @@
 // What there is to say: the step in one line, and everything about one node beside the picture.
-import { fit, heatMap, table } from "./heat.js";
+import { heatMap, table } from "./heat.js";
 import { formulaMath } from "./stage.js";
 import { BACKWARD, GIVEN, UPDATE } from "./state.js";
 import { arrayMath, escape, fill, math, nameMath, number, numberMath, partial, shapeText } from "./text.js";
@@ -135,14 +135,12 @@ function shown(x, what, className) {
   const opened = () => table(x, `${what}, ${shapeText(x.shape)}`);
   if (x.data.length <= FEW) holder.append(opened());
   else {
-    const canvas = heatMap(x, what);
-    [canvas.style.width, canvas.style.height] = fit(x.shape, 300, 180, 18).map((size) => `${size}px`);
     const button = element("button", { class: "open", "aria-expanded": "false", title: "Show the numbers", onclick: () => {
       const open = button.getAttribute("aria-expanded") === "true";
       button.setAttribute("aria-expanded", String(!open));
       holder.querySelector("table")?.remove();
       if (!open) holder.append(opened());
-    } }, canvas, element("small", {}, `${shapeText(x.shape)} · numbers`));
+    } }, heatMap(x, what, 300, 180, 18), element("small", {}, `${shapeText(x.shape)} · numbers`));
     holder.append(button);
   }
   return holder;
@@ -153,6 +151,34 @@ function nodeLink(state, node) {
     state.reveal(node);
     state.select(node);
   } });
+}
+
+const FORMS = { "(": "prefix", ")": "postfix", "=": "infix", "+": "infix", "−": "infix", "·": "infix", "⊙": "infix", "×": "infix" };
+
+/** Let a formula that is wider than its place go on in the next line: before an operation, after a comma, between words. */
+function wrapped(place) {
+  if (place.scrollWidth <= place.clientWidth) return;
+  for (const formula of place.querySelectorAll("math")) {
+    const lines = [[]];
+    for (const part of [...formula.querySelector("mrow").childNodes]) {
+      if (part.localName === "mtext") {
+        lines.push(part.textContent.trim(), []);
+        continue;
+      }
+      const sign = part.localName === "mo" ? part.textContent : "";
+      if (FORMS[sign]) part.setAttribute("form", FORMS[sign]); // what it was among the others
+      if (FORMS[sign] === "infix" && lines.at(-1).length) lines.push([]);
+      lines.at(-1).push(part);
+      if (sign === "," || sign === "(") lines.push([]);
+    }
+    const pieces = lines.filter((line) => line.length).flatMap((line) => {
+      if (typeof line === "string") return [" ", line, " "];
+      const next = formula.cloneNode();
+      next.append(...line);
+      return [next, line.at(-1).textContent === "," ? " " : document.createElement("wbr")];
+    });
+    formula.replaceWith(...pieces);
+  }
 }
 
 /** One arrow out of the node: what comes back along it. */
@@ -256,6 +282,7 @@ export class Panel {
     else if (state.story.cost !== null && !node.literal)
       parts.push(element("p", { class: "later" }, "No gradient comes back here: the cost does not depend on it by a derivative."));
     this.part("node").replaceChildren(...parts);
+    this.part("node").querySelectorAll("h2, .equation").forEach(wrapped);
   }
 
   // -- what if
@@ -355,9 +382,7 @@ export class Panel {
     const [value, gradient] = [this.state.value(node), this.state.gradient(node)];
     const moved = { shape: value.shape, data: value.data.map((x, k) => x - this.state.rate * gradient.data[k]) };
     row.querySelectorAll(".map").forEach((cell, k) => {
-      const canvas = heatMap([value, gradient, moved][k], ["before", "gradient", "after"][k]);
-      [canvas.style.width, canvas.style.height] = fit(value.shape, 56, 26).map((size) => `${size}px`);
-      cell.append(canvas);
+      cell.append(heatMap([value, gradient, moved][k], ["before", "gradient", "after"][k], 56, 26));
     });
   }
 

@@ -1,5 +1,5 @@
 // The picture: boxes, arrows, and the window through which one looks at them.
-import { fit, heatMap } from "./heat.js";
+import { heatMap } from "./heat.js";
 import { compose } from "./place.js";
 import { BACKWARD, FORWARD } from "./state.js";
 import { escape, fill, math, nameMath, number, numberMath, shapeText, spread } from "./text.js";
@@ -241,11 +241,9 @@ export class Stage {
       cell.classList.toggle("long", cell.textContent.length > 6);
       cell.title = `${what} ${x.data[0]}`;
     } else {
-      const canvas = heatMap(x, `${what}, ${shapeText(x.shape)}`);
-      [canvas.style.width, canvas.style.height] = fit(x.shape, 76, 44).map((size) => `${size}px`);
       const shape = document.createElement("small");
       shape.textContent = shapeText(x.shape);
-      cell.replaceChildren(canvas, shape);
+      cell.replaceChildren(heatMap(x, `${what}, ${shapeText(x.shape)}`, 76, 44), shape);
     }
   }
 
