@@ -307,6 +307,14 @@ def test_diagnosis_says_which_it_is():
     assert "cannot be told apart" in diagnose(Curves([1.0], []), 1)
 
 
+def test_a_limit_reached_soon_after_the_best_epoch_cut_the_training_short() -> None:
+    noisy = Curves([1.0 / k for k in range(1, 21)], [1.0 / k for k in range(1, 19)] + [0.057, 0.056])
+    assert diagnose(noisy, 18, limited=True).startswith("underfitting: the validation loss was still falling")
+    assert diagnose(noisy, 18).startswith("neither")  # it had stopped to fall, as the epochs without progress say
+    early = Curves(noisy.training, [0.1, *[0.11] * 19])
+    assert not diagnose(early, 1, limited=True).startswith("underfitting")
+
+
 def test_an_own_loss_trains():
     """Huber's loss, written in NumPy, resists an outlier that ruins squared error."""
     x, y = line(60, noise=0.01)

@@ -298,7 +298,6 @@ def search_lines(fitted: TableFit) -> list[str]:
 def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages: Sequence[Path] = ()) -> list[str]:
     """What there is to say after a fit."""
     from chainrule.cli.terminal import score_lines
-    from chainrule.learn.training import diagnose
 
     first = fitted.trainings[0]
     counts = ", ".join(f"{n} {what}" for what, n in fitted.n_rows.items() if n)
@@ -310,7 +309,7 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages:
         *search_lines(fitted),
         *([f"output: {story}"] if (story := fitted.model.facts.get("output_choice")) else []),
         f"{networks} {first.epoch} epochs{kept}; stopped because {first.reason}",
-        f"diagnosis: {diagnose(first.curves, first.best_epoch)}",
+        f"diagnosis: {first.diagnosis()}",
         "",
         f"scores on the {fitted.scored_on} rows (* best){_SEEN.get(fitted.scored_on, '')}:",
         *(f"  {line}" for line in score_lines(fitted.scored)),

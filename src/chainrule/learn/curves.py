@@ -31,7 +31,7 @@ class Curves:
         )
 
 
-def diagnose(curves: Curves, best_epoch: int) -> str:
+def diagnose(curves: Curves, best_epoch: int, *, limited: bool = False) -> str:
     """Say plainly which of over- and underfitting the curves show.
 
     Compares the validation loss at the best epoch and at the end with the training loss.
@@ -42,6 +42,8 @@ def diagnose(curves: Curves, best_epoch: int) -> str:
         Of the same epochs, both; see `Curves.last`.
     best_epoch : int
         The one that was kept, 1 for the curves' first.
+    limited : bool
+        Whether a limit ended the training, rather than epochs without progress.
     """
     if not curves.validation or best_epoch < 1:
         return "no validation rows, so over- and underfitting cannot be told apart"
@@ -49,7 +51,8 @@ def diagnose(curves: Curves, best_epoch: int) -> str:
     best = curves.validation[best_epoch - 1]
     gap = best - curves.training[best_epoch - 1]
     rise = curves.validation[-1] - best
-    falling = best_epoch == len(curves.validation)
+    n = len(curves.validation)
+    falling = best_epoch == n or (limited and best_epoch > 0.8 * n and rise <= 0.25 * start)
     if falling:
         return "underfitting: the validation loss was still falling at the end; train longer or use a larger network"
     if gap > 0.5 * start or rise > 0.25 * start:

@@ -515,7 +515,8 @@ class Training:
         if not self.options.keep_best:
             return "the problem was solved to its end, whatever the validation loss"
         curves = self.curves.last(self.epoch - self.resumed_at, self.validation is not None)
-        return diagnose(curves, self.best_epoch - self.resumed_at)
+        limited = self.reason.startswith("the limit of")
+        return diagnose(curves, self.best_epoch - self.resumed_at, limited=limited)
 
     def restore_best(self) -> None:
         """Go back to the parameters of the epoch with the smallest watched loss."""
