@@ -12,6 +12,7 @@ from sklearn.base import clone
 from chainrule.calculus import grad
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
+from chainrule.estimators.folds import encoded
 from chainrule.learn.full_batch import objective_graphs
 from chainrule.learn.penalties import L2, GroupL1, Penalty
 from chainrule.learn.step import input_groups
@@ -110,11 +111,7 @@ def largest_of_linear(estimator: FeedForwardEstimator, X: Any, y: Any, sample_we
     The gradient is that of the constant model that the networks start from.
     """
     est = clone(estimator)
-    table, codes = est._read_inputs(X, y, reset=True), est._read_target(y)
-    table, codes, weights = est._weighted(table, codes, sample_weight)
-    output, inputs = est._choose_output(codes), est._fit_inputs(table, weights)
-    target = est._make_target(output, codes, weights)
-    rows = est._rows(inputs, target, table, codes, weights)
+    output, inputs, _, rows, _ = encoded(est, X, y, sample_weight)
     x, y, w = (np.asarray(a, np.float64) for a in (rows.x, rows.y, rows.w))
     raw = np.tile(output.initial_raw(y, w), (len(y), 1))
     per_row = est._setting("loss") or output.nll

@@ -1,15 +1,21 @@
-"""Folds of cross-validation, of the rows that count."""
+"""Folds of cross-validation, of the rows that count, and their encoding, once for all that is fitted to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _check_sample_weight, _num_samples
+
+from chainrule.estimators.base import FeedForwardEstimator
+from chainrule.learn.rows import Rows
+from chainrule.models.inputs import Inputs
+from chainrule.outputs import Output
+from chainrule.tables import TargetEncoder
 
 #: rows, their targets, and their weights where there are any
 Part = tuple[Any, Any, np.ndarray | None]
@@ -40,4 +46,23 @@ def rows_of(X: Any, y: Any, weights: np.ndarray | None, part: np.ndarray) -> Par
     return _safe_indexing(X, part), _safe_indexing(y, part), None if weights is None else weights[part]
 
 
-__all__ = ["folds_of", "rows_of"]
+class Encoded(NamedTuple):
+    """What an estimator's ``fit`` makes of rows before it trains on them; `codes` is the target as read."""
+
+    output: Output
+    inputs: Inputs
+    target: TargetEncoder
+    rows: Rows
+    codes: np.ndarray
+
+
+def encoded(est: FeedForwardEstimator, X: Any, y: Any, sample_weight: Any) -> Encoded:
+    """Rows as ``fit`` of an estimator encodes them, which then knows their columns and classes."""
+    table, codes = est._read_inputs(X, y, reset=True), est._read_target(y)
+    table, codes, weights = est._weighted(table, codes, sample_weight)
+    output, inputs = est._choose_output(codes), est._fit_inputs(table, weights)
+    target = est._make_target(output, codes, weights)
+    return Encoded(output, inputs, target, est._rows(inputs, target, table, codes, weights), codes)
+
+
+__all__ = ["Encoded", "encoded", "folds_of", "rows_of"]

@@ -14,7 +14,7 @@ from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.chosen import Chosen
 from chainrule.estimators.deep_path import deep_path, largest_of_linear
-from chainrule.estimators.folds import folds_of, rows_of
+from chainrule.estimators.folds import encoded, folds_of, rows_of
 from chainrule.estimators.linear import indicators, own_coefficients
 from chainrule.estimators.parameters import check_number, seed_of_state, threads_of
 from chainrule.learn.linear_solver import LinearSolver
@@ -240,11 +240,7 @@ class _LinearData:
 
 def _linear_data(estimator: FeedForwardEstimator, X: Any, y: Any, sample_weight: Any) -> _LinearData:
     est = clone(estimator)
-    table, codes = est._read_inputs(X, y, reset=True), est._read_target(y)
-    table, codes, weights = est._weighted(table, codes, sample_weight)
-    output, inputs = est._choose_output(codes), est._fit_inputs(table, weights)
-    target = est._make_target(output, codes, weights)
-    rows = est._rows(inputs, target, table, codes, weights)
+    output, inputs, target, rows, _ = encoded(est, X, y, sample_weight)
     return _LinearData(est, Network((), output), inputs, target, rows, est._options(0, inputs, 0.0))
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import check_scoring
 from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.chosen import Chosen
-from chainrule.estimators.folds import folds_of, rows_of
+from chainrule.estimators.folds import encoded, folds_of, rows_of
 from chainrule.estimators.parameters import check_number, check_parameters, seed_of_state, threads_of
 from chainrule.learn.rows import Rows
 from chainrule.learn.training import Training
@@ -228,13 +228,7 @@ def _fold(
         single["embedding"] = "none"
     est = clone(estimator)
     est.set_params(**{k: v for k, v in single.items() if k in est.get_params()})
-    own_X, own_y, own_weights = rows_of(X, y, weights, train)
-    table, codes = est._read_inputs(own_X, own_y, reset=True), est._read_target(own_y)
-    table, codes, w = est._weighted(table, codes, own_weights)
-    output, inputs = est._choose_output(codes), est._fit_inputs(table, w)
-    target = est._make_target(output, codes, w)
-    rows = est._rows(inputs, target, table, codes, w)
-    return _Fold(est, output, inputs, target, rows, codes, rows_of(X, y, weights, test))
+    return _Fold(est, *encoded(est, *rows_of(X, y, weights, train)), rows_of(X, y, weights, test))
 
 
 def _results(trials: Sequence[Trial], best: Trial) -> dict[str, Any]:
