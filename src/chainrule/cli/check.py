@@ -15,7 +15,6 @@ def check(
     rows: Annotated[int, Parameter(help="Check on so many rows, drawn at random if there are more.")] = 32,
     seed: Annotated[int, Parameter(help="Of the random choices.")] = 0,
     missing: Annotated[list[str] | None, Parameter(help="Further spelling of a missing value.")] = None,
-    drop_missing_target: Annotated[bool, Parameter(help="Leave out rows without a target.")] = False,
 ) -> None:
     """Check the gradient of a model on a table: every parameter, every operation, every row.
 
@@ -27,7 +26,7 @@ def check(
     model
         Model file.
     data
-        Table with the model's columns and its target.
+        Table with the model's columns and its target; rows without a target are left out.
     """
     import numpy as np
 
@@ -43,7 +42,8 @@ def check(
         raise OptionError(f"--seed must be at least 0, got {seed}")
     fitted = load_model(model)
     frame = read_table(data, missing=missing or ()).with_row_index("")
-    frame = complete_rows(frame, fitted.target.names, drop=drop_missing_target, source=data)
+    given = frame.height
+    frame = complete_rows(frame, fitted.target.names, drop=True, source=data)
     y = fitted.target.to_array(frame, data)
     x = fitted.inputs.encoder.to_matrix(frame, data)
     limit = rows if fitted.network is not None else min(rows, STORED)
@@ -53,7 +53,8 @@ def check(
     checks = check_model(fitted, [x[chosen]], y[chosen], seed=seed)
     numbers = frame[""].to_numpy()[chosen]
     n_parameters = fitted.members[0].theta.size
-    print(f"{model} on {data}: {len(chosen)} of {len(y)} rows, {n_parameters} parameters")
+    left = f" ({given - len(y)} without a target left out)" if given > len(y) else ""
+    print(f"{model} on {data}: {len(chosen)} of {len(y)} rows{left}, {n_parameters} parameters")
     for k, each in enumerate(checks, start=1):
         if len(checks) > 1:
             print(f"network {k} of {len(checks)}")
