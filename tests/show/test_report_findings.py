@@ -2,15 +2,13 @@
 
 import numpy as np
 import polars as pl
-import pytest
-from scipy.stats import spearmanr
 
 import chainrule as cr
 from chainrule.models.fit import FitOptions
 from chainrule.models.table import TableOptions, fit_table, read_schema
 from chainrule.networks import Dense
 from chainrule.show.report import report_of_table
-from chainrule.show.report.findings import findings, one_column_skill, rank_correlation
+from chainrule.show.report.findings import findings
 from chainrule.show.report.gather import report_of_estimator
 
 N = 400
@@ -112,32 +110,3 @@ def test_imbalance_outliers_and_gaps():
     gaps = pl.Series(np.where(rng.random(N) < 0.7, np.nan, wild.clip(-3, 3))).fill_nan(None)
     (one,) = found(gaps=gaps)
     assert one.title == "Mostly missing"
-
-
-def test_skill_of_one_column():
-    rng = np.random.default_rng(0)
-    x, x_new = rng.uniform(-1, 1, 4000), rng.uniform(-1, 1, 4000)
-    noise, noise_new = rng.normal(size=4000), rng.normal(size=4000)
-    y, y_new = np.sin(3 * x) + 0.5 * noise, np.sin(3 * x_new) + 0.5 * noise_new
-    best = 1.0 - np.mean((0.5 * noise_new) ** 2) / np.mean((y_new - y.mean()) ** 2)  # R² of the truth
-    plain = {"categorical": False, "classes": False}
-    assert one_column_skill(x, y, x_new, y_new, **plain) == pytest.approx(best, abs=0.02)
-    assert one_column_skill(noise, y, noise_new, y_new, **plain) < 0.5
-    assert one_column_skill(rng.normal(size=4000), y, x_new, y_new, **plain) == pytest.approx(0.0, abs=0.05)
-
-
-def test_skill_of_missing_and_unseen_values():
-    x, y = np.array([np.nan, np.nan, 1.0, 1.0, 0.0, 0.0]), np.array([5.0, 5.0, 1.0, 1.0, 0.0, 0.0])
-    assert one_column_skill(x, y, x, y, categorical=True, classes=False) == 1.0
-    codes = np.array([2.0, 2.0, 1.0, 1.0, 0.0, 0.0])
-    assert one_column_skill(x, codes, x, codes, categorical=True, classes=True) == 1.0
-    unseen = one_column_skill(x, codes, np.array([-1.0, 1.0]), np.array([0.0, 1.0]), categorical=True, classes=True)
-    assert unseen == 1.0  # an unseen category is guessed as the commonest class, here the first
-
-
-def test_rank_correlation_is_spearmans():
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 9, 100).astype(float), rng.normal(size=100)
-    x[:10] = np.nan
-    assert rank_correlation(x, y) == pytest.approx(spearmanr(x[10:], y[10:]).statistic)
-    assert rank_correlation(np.ones(9), y[:9]) == 0.0

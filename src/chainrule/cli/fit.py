@@ -157,7 +157,8 @@ def fit(
         from chainrule.show.report import write_report
 
         pages = write_report(fitted, report, data, place, time.perf_counter() - began, missing or ())
-    say(*result_lines(fitted, place, data, command, pages))
+    if not quiet:
+        say(*result_lines(fitted, place, data, command, pages))
 
 
 def check_report(report: Path, model: Path, *inputs: Path | None) -> None:
@@ -284,6 +285,21 @@ def linear_note(fitted: TableFit) -> list[str]:
     return []
 
 
+def leak_lines(fitted: TableFit) -> list[str]:
+    """A warning for every column that alone predicts a target almost perfectly."""
+    from chainrule.cli.terminal import plain
+    from chainrule.show.leaks import leaks_of_table
+    from chainrule.tables.place import option
+
+    return [
+        plain(
+            f"warning: {leak.column} alone predicts {leak.target} almost perfectly; if it is known only once "
+            f"{leak.target} is, leave it out: {option('--drop', leak.column)}"
+        )
+        for leak in leaks_of_table(fitted)
+    ]
+
+
 def search_lines(fitted: TableFit) -> list[str]:
     """What a search compared; nothing without one."""
     found = fitted.search
@@ -314,6 +330,7 @@ def result_lines(fitted: TableFit, place: Path, data: Path, command: str, pages:
         f"scores on the {fitted.scored_on} rows (* best){_SEEN.get(fitted.scored_on, '')}:",
         *(f"  {line}" for line in score_lines(fitted.scored)),
         *([f"warning: {fitted.warning}"] if fitted.warning else linear_note(fitted)),
+        *leak_lines(fitted),
         "",
         f"model:   {place}",
         f"report:  {' and '.join(map(str, pages)) or 'none; --report page.html writes one'}",

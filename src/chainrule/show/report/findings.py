@@ -6,19 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.show.leaks import ENOUGH, MOST_ROWS, leaks
 from chainrule.show.report.data import ReportData, counted, number, percent
-from chainrule.show.report.measures import largest
 from chainrule.tables import robust_scaling
 from chainrule.tables.place import option
 
-#: a column that alone predicts so well is suspected of knowing the target: skill, and rank correlation
-LEAK_SKILL, LEAK_RANK = 0.98, 0.99
-#: rows looked at for leaks
-MOST_ROWS = 20_000
-#: intervals of a one-column model, and rows in each at least
-BINS, BIN_ROWS = 64, 5
-#: distinct values below which a column of distinct ones is no identifier
-ENOUGH = 20
 #: shares: missing values, duplicates, the commonest and the rarest class
 MOSTLY_MISSING, MANY_TWINS, DOMINANT, RARE = 0.5, 0.01, 0.9, 0.02
 #: distinct values of a numeric column beyond which equal rows are hardly chance
@@ -55,115 +47,21 @@ def findings(data: ReportData) -> list[Finding]:
     return found
 
 
-def one_column_skill(
-    x: np.ndarray, y: np.ndarray, x_new: np.ndarray, y_new: np.ndarray, *, categorical: bool, classes: bool
-) -> float:
-    """How well one column alone predicts new rows: 1 is perfectly, 0 no better than without it.
-
-    The model is the mean of the target (or its commonest class) in each category, or in intervals of equal numbers of
-    rows, between whose centers numbers are interpolated. The skill of numbers is R², of classes the share of errors of
-    the commonest class that it avoids (Goodman & Kruskal 1954, λ).
-
-    Parameters
-    ----------
-    x, y : arrays of shape (n_rows,)
-        To learn from; NaN is missing.
-    x_new, y_new : arrays of shape (n_new,)
-    """
-    guess = _mode(y) if classes else float(np.mean(y))
-    spread = np.mean(y_new != guess) if classes else np.mean(np.square(y_new - guess))
-    if not spread > 0.0:
-        return 0.0
-    there, there_new = ~np.isnan(x), ~np.isnan(x_new)
-    predicted = np.full(len(x_new), guess)
-    if not there.all():
-        predicted[~there_new] = _mode(y[~there]) if classes else float(np.mean(y[~there]))
-    x, y, fresh = x[there], y[there], x_new[there_new]
-    if len(x):
-        predicted[there_new] = _follow(x, y, fresh, categorical, classes, guess)
-    wrong = np.mean(predicted != y_new) if classes else np.mean(np.square(predicted - y_new))
-    return float(1.0 - wrong / spread)
-
-
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's ρ of the rows where x is there; 0 where it says nothing."""
-    there = ~np.isnan(x)
-    a, b = _ranks(x[there]), _ranks(y[there])
-    if len(a) < 3 or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, equal values sharing their mean rank."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - 0.5 * (count - 1))[place]
-
-
-def _follow(
-    x: np.ndarray, y: np.ndarray, fresh: np.ndarray, categorical: bool, classes: bool, guess: float
-) -> np.ndarray:
-    """Predictions of the one-column model, no value missing."""
-    values, code = np.unique(x, return_inverse=True)
-    few = len(values) <= BINS or categorical
-    if not few:
-        bins = max(2, min(BINS, len(x) // BIN_ROWS))
-        edges = np.unique(np.quantile(x, np.linspace(0.0, 1.0, bins + 1)[1:-1]))
-        code = np.searchsorted(edges, x, side="right")
-        where = np.searchsorted(edges, fresh, side="right")
-        size = len(edges) + 1
-    else:
-        size = len(values)
-        where = np.minimum(np.searchsorted(values, fresh), size - 1)
-    count = np.bincount(code, minlength=size)
-    if classes:
-        table = np.array([_mode(y[code == k]) if count[k] else guess for k in range(size)])
-        return np.where(few & (values[where] != fresh), guess, table[where]) if few else table[where]
-    means = np.where(count > 0, np.bincount(code, y, size) / np.maximum(count, 1), guess)
-    if categorical:
-        return np.where(values[where] == fresh, means[where], guess)
-    middle = np.bincount(code, x, size) / np.maximum(count, 1)
-    return np.interp(fresh, middle[count > 0], means[count > 0])
-
-
-def _mode(codes: np.ndarray) -> float:
-    values, counts = np.unique(codes, return_counts=True)
-    return float(values[np.argmax(counts)])
-
-
 def _leaks(data: ReportData) -> list[Finding]:
     known, judged = data.known.some(MOST_ROWS), data.judged.some(MOST_ROWS)
-    classes = data.task != "numeric"
+    target = data.model.target
     found = []
-    for k, target in enumerate(data.model.target.names):
-        for j, (name, kind) in enumerate(zip(data.names, data.kinds, strict=True)):
-            units = 1.0 if kind == "categorical" else largest(known.x[:, j]), 1.0 if classes else largest(known.y[:, k])
-            arguments = (
-                known.x[:, j] / units[0],
-                known.y[:, k] / units[1],
-                judged.x[:, j] / units[0],
-                judged.y[:, k] / units[1],
-            )
-            new, old = (
-                one_column_skill(*arguments[:2], *rows, categorical=kind == "categorical", classes=classes)
-                for rows in (arguments[2:], arguments[:2])
-            )
-            rank = 0.0 if kind == "categorical" or classes else rank_correlation(*arguments[2:])
-            if min(new, old) < LEAK_SKILL and not (abs(rank) >= LEAK_RANK and len(judged) >= ENOUGH):
-                continue
-            how = (
-                f"it avoids {percent(new)} of the errors of the commonest class"
-                if classes
-                else f"it explains {percent(new)} of the variance, and the rank correlation is {rank:.4f}"
-            )
-            found.append(
-                Finding(
-                    "Leaking column",
-                    f"`{name}` alone predicts `{target}` almost perfectly: on the {data.judged_on} rows {how}. If it "
-                    f"is known only once `{target}` is, leave it out: `{option('--drop', name)}`.",
-                    name,
-                )
-            )
+    for leak in leaks((known.x, known.y), (judged.x, judged.y), data.names, data.kinds, target.names, data.task):
+        how = (
+            f"it avoids {percent(leak.skill)} of the errors of the commonest class"
+            if data.task != "numeric"
+            else f"it explains {percent(leak.skill)} of the variance, and the rank correlation is {leak.rank:.4f}"
+        )
+        text = (
+            f"`{leak.column}` alone predicts `{leak.target}` almost perfectly: on the {data.judged_on} rows {how}. If it "
+            f"is known only once `{leak.target}` is, leave it out: `{option('--drop', leak.column)}`."
+        )
+        found.append(Finding("Leaking column", text, leak.column))
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.outputs import Distribution
+from chainrule.show.leaks import largest
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,6 @@ def mean_and_error(values: np.ndarray, w: np.ndarray) -> tuple[float, float]:
     if n < 2 or not np.isfinite(mean):
         return mean * unit, float("nan")
     return mean * unit, unit * float(np.sqrt(n / (n - 1) * np.sum(np.square(share * (scaled - mean)))))
-
-
-def largest(values: np.ndarray) -> float:
-    """The largest magnitude among finite values, as a unit: 1 where that is 0."""
-    there = np.abs(values[np.isfinite(values)])
-    return float(np.max(there, initial=0.0)) or 1.0
 
 
 def measures(
