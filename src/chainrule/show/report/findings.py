@@ -58,8 +58,8 @@ def _leaks(data: ReportData) -> list[Finding]:
             else f"it explains {percent(leak.skill)} of the variance, and the rank correlation is {leak.rank:.4f}"
         )
         text = (
-            f"`{leak.column}` alone predicts `{leak.target}` almost perfectly: on the {data.judged_on} rows {how}. If it "
-            f"is known only once `{leak.target}` is, leave it out: `{option('--drop', leak.column)}`."
+            f"`{leak.column}` alone predicts `{leak.target}` almost perfectly: on the {data.judged_on} rows {how}. If "
+            f"it is known only once `{leak.target}` is, leave it out: `{option('--drop', leak.column)}`."
         )
         found.append(Finding("Leaking column", text, leak.column))
     return found
