@@ -22,8 +22,10 @@ from time import perf_counter
 import numpy as np
 
 from chainrule.learn.blocks import BLOCK
+from chainrule.learn.options import Options
+from chainrule.learn.rows import Rows
 from chainrule.learn.step import prediction_graph
-from chainrule.learn.training import Options, Rows, Training
+from chainrule.learn.training import Training
 from chainrule.native.cache import shared_cache
 from chainrule.native.loop import compile_loop
 from chainrule.native.rows import compile_rows

@@ -8,8 +8,9 @@ from chainrule.errors import CheckpointError
 from chainrule.learn.checkpoint import Snapshot, identity, restore, snapshot
 from chainrule.learn.loop import NumpyEpoch
 from chainrule.learn.optimizers import LBFGS, SGD, Adam
+from chainrule.learn.options import Options
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Options, Training
+from chainrule.learn.training import Training
 from chainrule.models.fit import FitOptions
 from chainrule.networks import Network
 

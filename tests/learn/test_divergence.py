@@ -6,8 +6,10 @@ import pytest
 import chainrule as cr
 from chainrule.learn.divergence import readable
 from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam
+from chainrule.learn.options import Options
 from chainrule.learn.penalties import L2
-from chainrule.learn.training import Options, Rows, Training, train
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training, train
 
 
 def line(n=64):

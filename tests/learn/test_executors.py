@@ -10,8 +10,10 @@ import chainrule as cr
 from chainrule.learn.executors import epoch_runner, native_runs
 from chainrule.learn.loop import NumpyEpoch
 from chainrule.learn.optimizers import GD, SGD, Adam, AdamW, RMSProp
+from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, L2, GroupL1
-from chainrule.learn.training import Options, Rows, Training
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.native.loop import NativeEpoch
 
 NETWORKS = {

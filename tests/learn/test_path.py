@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from chainrule.errors import OptionError
 from chainrule.learn.linear_solver import LinearSolver, _Quadratic
+from chainrule.learn.options import Options
 from chainrule.learn.path import linear_path
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Options
 from chainrule.networks import Dense, Network
 from chainrule.outputs import Bernoulli, Categorical, Gaussian, Poisson
 

@@ -7,12 +7,15 @@ import pytest
 
 import chainrule as cr
 from chainrule.graph.graph import check
+from chainrule.learn.curves import Curves, diagnose
 from chainrule.learn.full_batch import _solve
 from chainrule.learn.loop import NumpyEpoch, gather
 from chainrule.learn.optimizers import GD, LBFGS, SGD, Adam, AdamW, RMSProp
+from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, L2, GroupL1
+from chainrule.learn.rows import Rows
 from chainrule.learn.step import training_step
-from chainrule.learn.training import Curves, Options, Rows, Training, diagnose, train
+from chainrule.learn.training import Training, train
 
 
 def line(n=64, noise=0.1, seed=0, columns=3):

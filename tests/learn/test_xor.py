@@ -4,7 +4,9 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.learn.optimizers import Adam
-from chainrule.learn.training import Options, Rows, train
+from chainrule.learn.options import Options
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import train
 
 X = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
 Y = np.array([0.0, 1, 1, 0])

@@ -5,8 +5,9 @@ import pytest
 
 from chainrule.errors import DivergenceError, OptionError
 from chainrule.learn.optimizers import LBFGS, SGD, Adam
+from chainrule.learn.options import Options
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Options, Training
+from chainrule.learn.training import Training
 from chainrule.models.fit import FitOptions
 from chainrule.models.search import (
     Trial,

@@ -11,7 +11,9 @@ from chainrule.errors import GraphError
 from chainrule.graph.trace import inline, trace
 from chainrule.learn.loop import NumpyEpoch
 from chainrule.learn.optimizers import Adam
-from chainrule.learn.training import Options, Rows, Training
+from chainrule.learn.options import Options
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.native import team as team_module
 from chainrule.native.epoch_plan import plan_epoch
 from chainrule.native.loop import compile_loop

@@ -21,7 +21,9 @@ import chainrule
 FIRST_STEP = """
 from time import perf_counter
 import numpy as np
-from chainrule.learn.training import Options, Rows, Training
+from chainrule.learn.options import Options
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.networks import Network
 from chainrule.outputs import Categorical
 rng = np.random.default_rng(0)
@@ -36,7 +38,9 @@ print(perf_counter() - start)
 MEMORY = """
 import sys
 import numpy as np
-from chainrule.learn.training import Options, Rows, Training
+from chainrule.learn.options import Options
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.networks import Network
 from chainrule.outputs import Categorical
 def memory(what):

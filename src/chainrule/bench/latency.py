@@ -141,7 +141,9 @@ def _memory(repetitions: int) -> list[Latency]:
 
 def _cost_per_row(repetitions: int) -> list[Latency]:
     """Processor time of an epoch per row, one thread, 10-64-64-2, batches of 256, from ten thousand rows on."""
-    from chainrule.learn.training import Options, Rows, Training
+    from chainrule.learn.options import Options
+    from chainrule.learn.rows import Rows
+    from chainrule.learn.training import Training
     from chainrule.networks import Network
     from chainrule.outputs import Categorical
 

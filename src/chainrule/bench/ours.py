@@ -9,7 +9,9 @@ import numpy as np
 from chainrule.bench.cases import LEARNING_RATE, Case, Problem, Weights
 from chainrule.bench.race import Contender, SoftmaxContender
 from chainrule.learn.optimizers import Adam
-from chainrule.learn.training import Options, Rows, Training
+from chainrule.learn.options import Options
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.networks import Network
 from chainrule.outputs import Categorical
 

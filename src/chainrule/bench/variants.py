@@ -15,7 +15,8 @@ from chainrule.bench.cases import Case, Problem
 from chainrule.bench.ours import Variant, options, softmax_network
 from chainrule.bench.race import race
 from chainrule.learn.executors import epoch_runner
-from chainrule.learn.training import Rows, Training
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.native.cache import shared_cache
 from chainrule.native.loop import compile_loop
 from chainrule.networks import Dense, Maxout, Network

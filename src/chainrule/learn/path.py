@@ -9,9 +9,9 @@ import numpy as np
 
 from chainrule.errors import OptionError
 from chainrule.learn.linear_solver import LinearSolver
+from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, GroupL1, ProximalPenalty
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Options
 from chainrule.networks import Layout, Network
 
 PathPenalty = Literal["l1", "group_l1", "l2"]

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from chainrule.errors import DivergenceError, OptionError
 from chainrule.learn.curves import Curves, diagnose
 from chainrule.learn.divergence import check_finite, first_fault_of_epoch
-from chainrule.learn.executors import Executor, epoch_runner
+from chainrule.learn.executors import epoch_runner
 from chainrule.learn.loop import EpochRunner
-from chainrule.learn.optimizers import Adam, FirstOrder, Optimizer
-from chainrule.learn.penalties import Penalty
+from chainrule.learn.optimizers import FirstOrder, Optimizer
+from chainrule.learn.options import HALVINGS, REDUCTION, Options
 from chainrule.learn.rows import Rows
-from chainrule.learn.step import Loss, TrainingStep, evaluation_step, initial_carry, shared_step, without_numbers
+from chainrule.learn.step import TrainingStep, evaluation_step, initial_carry, made, shared_step, without_numbers
 from chainrule.memory import check_parameters, too_many
-from chainrule.networks import UNITS, Layout, Network, Unit
-from chainrule.outputs import OUTPUTS
+from chainrule.networks import Layout, Network
 
 #: what a training builds when it is needed
 _PROGRAMS = ("step", "_epoch", "_evaluate")
 #: rows per block where a loss is only evaluated
 EVALUATION_ROWS = 256
-#: factor by which the learning rate is divided where there is no more progress
-REDUCTION = 4.0
-#: how often it is halved after divergence, at most
-HALVINGS = 40
 #: about so long a part of an epoch takes where somebody may want to stop within it
 SEGMENT_SECONDS = 0.2
 #: what is needed to go on to the same bits, besides network, rows and options
@@ -39,72 +34,6 @@ _STATE = (
     *("carry", "epoch", "resumed_at", "curves", "best_epoch", "best_loss", "_best", "_reference", "_stale"),
     *("reduced", "halved", "reason", "begun", "origin", "_part", "evaluations"),
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-    batch_size : int
-        Rows per step; more than there are means all.
-    max_epochs : int
-    tol : float
-        Smallest decrease of the loss that counts as progress.
-    patience : int
-        Epochs without progress after which the learning rate is reduced, or training stops.
-    reductions : int
-        How often the learning rate is divided by `REDUCTION`, each time from the best epoch so far.
-    penalties : tuple of Penalty
-    groups : tuple of int, optional
-        Group of each input column, for group L1.
-    penalise_biases : bool
-    shuffle : bool
-    seed : int
-        Of the initial parameters, the shuffling and the dropout.
-    dtype : "float32" or "float64"
-    loss : callable, optional
-        A loss of one's own, ``loss(raw, y)`` per row.
-    raw_units : pair of arrays, optional
-        Scales of the network's inputs (n_inputs,) and of the target, one number, by which both were divided: penalties
-        are then those of the weights in the data's own units. For linear models trained with L-BFGS.
-    executor : {"auto", "native", "numpy"}
-        What runs the epochs, see `chainrule.learn.executors`.
-    shift : float
-        Added to every loss that is kept or shown: what a loss of standardised targets lacks to one in their own units.
-    intercept : bool
-        Whether the last layer has biases; without, they stay zero. For L-BFGS.
-    keep_best : bool
-        Whether L-BFGS keeps the iteration with the smallest validation loss, instead of the last.
-    threads : int, optional
-        At most so many in native loops; by default as many as the work is worth. The bits are always the same.
-    on_divergence : {"raise", "halve"}
-        Whether divergence ends training, or takes it back to the best epoch so far and halves the learning rate, with
-        a warning that says where it happened; at most `HALVINGS` times, and not with L-BFGS, which has none.
-    """
-
-    optimizer: Optimizer = field(default_factory=Adam)
-    batch_size: int = 32
-    max_epochs: int = 200
-    tol: float = 1e-4
-    patience: int = 10
-    reductions: int = 0
-    penalties: tuple[Penalty, ...] = ()
-    groups: tuple[int, ...] | None = None
-    penalise_biases: bool = False
-    shuffle: bool = True
-    seed: int = 0
-    dtype: str = "float32"
-    loss: Loss | None = None
-    raw_units: tuple[np.ndarray, float] | None = None
-    executor: Executor = "auto"
-    shift: float = 0.0
-    intercept: bool = True
-    keep_best: bool = True
-    threads: int | None = None
-    on_divergence: Literal["raise", "halve"] = "raise"
 
 
 class Training:
@@ -553,15 +482,6 @@ class Training:
         )
 
 
-def made(make: Any, network: Network, loss: Loss | None = None) -> Any:
-    """A maker of programs that remembers what it made; a forgetful one where functions are the user's own."""
-    own = any(
-        isinstance(u := getattr(layer, "unit", None), Unit) and UNITS.get(u.name) is not u for layer in network.layers
-    )
-    registered = OUTPUTS.get(network.output.name) is type(network.output)
-    return make.__wrapped__ if loss is not None or own or not registered else make
-
-
 def _runner(step: TrainingStep, options: Options) -> EpochRunner:
     return epoch_runner(
         step.graph, len(step.carry), len(step.hyper), step.batch_size, options.executor, options.threads
@@ -577,6 +497,3 @@ def train(
 ) -> Training:
     """Train a network from its initial values; see `Training` and `Options`."""
     return Training(network, rows, options, validation).run(on_epoch=on_epoch)
-
-
-__all__ = ["Curves", "Options", "Rows", "Training", "diagnose", "train"]

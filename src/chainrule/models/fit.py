@@ -15,10 +15,13 @@ from chainrule import __version__
 from chainrule.errors import OptionError
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 from chainrule.learn.checkpoint import identity
+from chainrule.learn.curves import diagnose
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
+from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.rows import Rows
-from chainrule.learn.training import Options, Training, diagnose, made
+from chainrule.learn.step import made
+from chainrule.learn.training import Training
 from chainrule.models.inputs import Inputs
 from chainrule.models.model import Member, Model
 from chainrule.models.stored import MOST_MEMBERS

@@ -14,7 +14,8 @@ import numpy as np
 from chainrule.errors import OptionError, TableError, warn_caller
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 from chainrule.learn.optimizers import LBFGS
-from chainrule.learn.training import Rows, Training
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.models.calibrate import calibrated
 from chainrule.models.families import fit_best_family, unscaled
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows

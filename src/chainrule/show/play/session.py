@@ -14,8 +14,10 @@ import numpy as np
 from chainrule.errors import ChainruleError, OptionError
 from chainrule.learn.loop import NumpyEpoch
 from chainrule.learn.optimizers import SGD, Adam, AdamW, FirstOrder, RMSProp
+from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, L2, GroupL1, Penalty
-from chainrule.learn.training import Options, Rows, Training
+from chainrule.learn.rows import Rows
+from chainrule.learn.training import Training
 from chainrule.models.fit import finish, split_rows
 from chainrule.models.model import Model
 from chainrule.models.table import output_of_name
