@@ -11,9 +11,9 @@ import chainrule as cr
 from chainrule.cli import run
 from chainrule.errors import ModelFileError, OptionError
 from chainrule.exchange.modelfile import read_model_file, write_model_file
+from chainrule.models.baselines import scored_each
 from chainrule.models.calibrate import _held_out
 from chainrule.models.calibration import Calibration
-from chainrule.models.table import scored_each
 from chainrule.outputs.calibration import with_spread
 from chainrule.show.report.calibration import coverage_words
 from chainrule.show.report.data import percent

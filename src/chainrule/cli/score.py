@@ -28,9 +28,10 @@ def score(
         Table with the model's columns and its target.
     """
     from chainrule.cli.terminal import encoded, score_lines, table
+    from chainrule.models.baselines import scored_each
     from chainrule.models.model import load_model
     from chainrule.models.scores import MEANINGS
-    from chainrule.models.table import row_weights, scored_each
+    from chainrule.models.table import row_weights
     from chainrule.tables import complete_rows, read_table
     from chainrule.tables.target import refuse_far
 

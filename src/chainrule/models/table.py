@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +13,20 @@ import numpy as np
 
 from chainrule.errors import OptionError, TableError, warn_caller
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
-from chainrule.learn.optimizers import LBFGS
 from chainrule.learn.rows import Rows
 from chainrule.learn.training import Training
+from chainrule.models.baselines import baselines, no_better, scored_each
 from chainrule.models.calibrate import calibrated
 from chainrule.models.families import fit_best_family, unscaled
 from chainrule.models.fit import FitOptions, Part, finish, fit_network, hold_out, split_rows
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
 from chainrule.models.rows import Columns, columns_of, counted_rows
-from chainrule.models.scores import scores
 from chainrule.models.search import Search, search_options
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import OUTPUTS, Bernoulli, Categorical, Distribution, Gaussian, Output
 from chainrule.tables import (
     Schema,
-    TargetEncoder,
     complete_rows,
     fit_encoder,
     fit_target_encoder,
@@ -365,7 +363,7 @@ def fit_table(
         for name, d in predicted.items()
         for label, values in scored_each(name, d, target, y, w, model if name == "network" else None).items()
     }
-    warning = _warning(scored, target) or model.facts["spikes"]
+    warning = no_better(scored, target) or model.facts["spikes"]
     return TableFit(
         schema=schema,
         model=model,
@@ -385,79 +383,6 @@ def fit_table(
         thinned=counted.thinned,
         search=found,
     )
-
-
-def scored_each(
-    name: str,
-    distribution: Distribution,
-    target: TargetEncoder,
-    y: np.ndarray,
-    w: np.ndarray,
-    model: Model | None = None,
-) -> dict[str, dict[str, float]]:
-    """Scores under a model's name; of several targets each by itself. Intervals are those that the model predicts."""
-    own = distribution.interval if model is None else partial(model.interval, distribution)
-    if len(target.names) == 1:
-        return {name: scores(distribution, y, target.task, w, own)}
-
-    def of_target(k: int, coverage: float) -> np.ndarray:
-        return own(coverage)[:, k]
-
-    return {
-        f"{name}, {each}": scores(distribution.target(k), y[:, k : k + 1], target.task, w, partial(of_target, k))
-        for k, each in enumerate(target.names)
-    }
-
-
-def _warning(scored: Mapping[str, Mapping[str, float]], target: TargetEncoder) -> str:
-    """Say so where the network does no better than a model that ignores its inputs."""
-    measure = "NLL" if target.task == "numeric" else "log-loss"
-    for suffix in [""] if len(target.names) == 1 else [f", {each}" for each in target.names]:
-        network, constant = scored.get(f"network{suffix}"), scored.get(f"{_constant_name(target)}{suffix}")
-        if network and constant and not network[measure] < constant[measure]:
-            of = f" of {suffix[2:]}" if suffix else ""
-            return (
-                f"by {measure} the network{of} is no better than a model that ignores its inputs; there may be nothing "
-                "to learn, too few rows, or the learning rate may be too high"
-            )
-    return ""
-
-
-def _constant_name(target: TargetEncoder) -> str:
-    return "most common class" if target.task != "numeric" else "constant"
-
-
-def baselines(
-    network: Network,
-    inputs: Inputs,
-    target: TargetEncoder,
-    rows: Rows,
-    options: FitOptions,
-    part: pl.DataFrame | np.ndarray,
-) -> list[tuple[str, Distribution]]:
-    """Predictions of the models anybody would try first: the target's marginal distribution, and a linear model."""
-    y, w = rows.y.astype(np.float64), rows.w.astype(np.float64)
-    raw = np.tile(network.output.initial_raw(y, w), (len(y), 1))
-    calibrated = network.output.calibrated(raw, y, w)
-    scaling = {"location": np.array(target.center), "scale": np.array(target.scale)} if calibrated.scales_target else {}
-    constant = calibrated.distribution(raw[:1].repeat(len(part), axis=0), **scaling)
-    # the linear model anybody would try: least squares with one variance, logistic or Poisson regression
-    plain = Gaussian(variance="constant") if network.output.kind == "numeric" else network.output
-    linear = Network((), plain)
-    simple = FitOptions(
-        layers=(),
-        n_members=1,
-        optimizer=LBFGS(),
-        max_epochs=300,
-        tol=1e-5,
-        l2=1e-3,
-        seed=options.seed,
-        dtype="float64",
-        loss=options.loss,
-    )
-    wide = Rows.of(rows.x, rows.y, rows.w, "float64")
-    fitted = finish(linear, inputs, target, fit_network(linear, [(wide, None)], simple), {})
-    return [(_constant_name(target), constant), ("linear model", fitted.predict(part))]
 
 
 def choose_output(schema: Schema, name: str | None) -> Output:
@@ -514,7 +439,6 @@ __all__ = [
     "is_table",
     "output_of_name",
     "read_schema",
-    "scored_each",
     "table_inputs",
     "with_columns",
 ]

@@ -13,11 +13,12 @@ from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.estimators.path import PathCV
 from chainrule.estimators.search import SearchCV
+from chainrule.models.baselines import baselines
 from chainrule.models.fit import FitOptions
 from chainrule.models.inputs import plain
 from chainrule.models.model import Model
 from chainrule.models.rows import columns_of, equal_rows
-from chainrule.models.table import TableFit, baselines
+from chainrule.models.table import TableFit
 from chainrule.outputs import Distribution
 from chainrule.show.report.data import NETWORK, Cells, ReportData
 from chainrule.tables import Categorical, Column, complete_rows, read_table
