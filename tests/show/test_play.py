@@ -210,6 +210,15 @@ def test_the_page_asks_nobody_else():
     assert "default-src 'none'" in page()
 
 
+def until(tab, condition):
+    """Wait for a condition; the page lets no text be run as a script later on, so it is asked again and again."""
+    for _ in range(400):
+        if tab.evaluate(condition):
+            return
+        tab.wait_for_timeout(25)
+    pytest.fail(condition)
+
+
 def test_in_a_browser(served):
     playground, server = served
     with chromium() as browser:
@@ -220,33 +229,26 @@ def test_in_a_browser(served):
         tab.on("request", lambda r: requests.append(urlsplit(r.url).hostname))
         tab.goto(address(server, playground))
 
-        def until(condition):
-            for _ in range(200):
-                if tab.evaluate(condition):
-                    return
-                tab.wait_for_timeout(25)
-            pytest.fail(condition)
-
-        until("Boolean(window.ready)")
+        until(tab, "Boolean(window.ready)")
         tab.click("#step")
-        until("document.querySelector('#moment').value.includes('batch 1 of')")
+        until(tab, "document.querySelector('#moment').value.includes('batch 1 of')")
         tab.click("#epoch")
-        until("document.querySelector('#moment').value === 'epoch 1'")
+        until(tab, "document.querySelector('#moment').value === 'epoch 1'")
         assert float(tab.inner_text("#validation")) == pytest.approx(
             playground.session.training.curves.validation[0], rel=1e-3
         )
         tab.keyboard.press("Tab")
         tab.select_option("[name=data]", "sine")
-        until("document.querySelector('#facts').textContent.startsWith('y')")
+        until(tab, "document.querySelector('#facts').textContent.startsWith('y')")
         tab.select_option("[name=output]", "laplace")
-        until("document.querySelector('[name=output]').value === 'laplace'")
+        until(tab, "document.querySelector('[name=output]').value === 'laplace'")
         tab.click("#run")
-        until("Number(document.querySelector('#past').max) > 5")
+        until(tab, "Number(document.querySelector('#past').max) > 5")
         tab.click("#run")
-        until("document.querySelector('#run').textContent === 'Run'")
+        until(tab, "document.querySelector('#run').textContent === 'Run'")
         tab.fill("[name=layers]", "0")
         tab.keyboard.press("Tab")
-        until("document.querySelector('#message').textContent.includes('layers')")
+        until(tab, "document.querySelector('#message').textContent.includes('layers')")
         # something was drawn: the canvas is not of one colour
         drawn = "new Set(document.querySelector('#picture').getContext('2d').getImageData(200,200,200,200).data).size"
         assert tab.evaluate(drawn) > 20
@@ -262,3 +264,21 @@ def test_in_a_browser(served):
         assert {"silu", "sigmoid"} <= set(offered)
         assert not {"swish", "logistic"} & set(offered)  # other names of the same
         assert [e for e in errors if "400" not in e] == []
+
+
+def test_on_a_phone_the_picture_comes_first(served):
+    playground, server = served
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": 390, "height": 844})
+        tab.goto(address(server, playground))
+        until(tab, "window.ready === true && document.querySelector('#moment').value")
+        tops = {each: tab.locator(each).bounding_box()["y"] for each in ("#picture", "#losses", "#settings", "#units")}
+        assert sorted(tops, key=tops.get) == list(tops)
+        assert tops["#picture"] < 400
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert "press Run" in tab.inner_text("#begin")
+        tab.click("#epoch")
+        until(tab, "document.querySelector('#moment').value === 'epoch 1'")
+        assert not tab.is_visible("#begin")
+        tab.click("#reset")
+        until(tab, "!document.querySelector('#begin').hidden")

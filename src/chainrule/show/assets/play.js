@@ -67,7 +67,7 @@ async function learn() {
     dot.style.background = `rgb(${COLOURS[k % 8]})`;
     item.append(dot, name);
     return item;
-  }));
+  }), "hollow: rows that are only watched");
   label();
 }
 
@@ -217,7 +217,12 @@ function picture() {
 
 function losses() {
   const [pen, w, h] = sharp($("losses")), { epochs, training, validation } = state.losses;
-  if (!epochs.length) return;
+  if (!epochs.length) {
+    $("training").textContent = $("validation").textContent = "";
+    pen.font = "13px system-ui, sans-serif"; pen.fillStyle = getComputedStyle($("rows")).color;
+    pen.fillText("from the first epoch on", 0, h / 2);
+    return;
+  }
   const all = [...training, ...validation].filter(Number.isFinite);
   let low = Math.min(...all), high = Math.max(...all.slice(0)), left = 40;
   const sorted = [...all].sort((a, b) => a - b);
@@ -288,6 +293,7 @@ function draw() {
   $("run").textContent = state.running ? "Pause" : "Run";
   $("moment").value = `epoch ${state.epoch}` + (state.batch ? `, batch ${state.batch} of ${state.batches}` : "");
   $("past").max = state.past - 1; $("past").value = state.past - 1;
+  $("begin").hidden = state.running || state.epoch > 0 || state.batch > 0;
   if (state.message) $("message").textContent = state.message;
   picture(); losses(); units(); weights();
 }
