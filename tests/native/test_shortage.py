@@ -34,6 +34,14 @@ def test_a_value_inside_a_step_of_many():
         compile_graph(graph).run(*arrays)
 
 
+def test_a_result():
+    n = 1 << 22
+    x = np.broadcast_to(1.0, (n,))
+    graph = trace(lambda x: (x, label(np.outer(x, x), "all pairs")), kind(n))
+    with pytest.raises(OutOfMemoryError, match=r"MiB of memory for the results.* all pairs = .*64\[4194304,4194304\]"):
+        compile_graph(graph).run(x)
+
+
 @pytest.fixture
 def no_memory(monkeypatch):
     def refuse(*arguments, **options):

@@ -6,7 +6,6 @@ alone, never on the data or on what happens to be cached.
 
 from __future__ import annotations
 
-import warnings
 from functools import cache, lru_cache
 from typing import Literal
 
@@ -64,5 +63,7 @@ def native_runs() -> bool:
     except ImportError as error:
         reason = str(error)
     if reason is not None:
-        warnings.warn(f"chainrule runs on NumPy, more slowly: native code is not available ({reason})", stacklevel=2)
+        from chainrule.native.fallback import warn_fallback
+
+        warn_fallback(reason)
     return reason is None

@@ -24,7 +24,7 @@ from chainrule.native.frame import LIBRARY, RUN, Frame, Slots, address_of, as_ar
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Buffer, Place
-from chainrule.native.plan import MemoryPlan, plan_memory, shortage
+from chainrule.native.plan import MemoryPlan, no_room_for_outputs, plan_memory, shortage
 from chainrule.native.report import Clock, ProgramReport, report
 from chainrule.native.runtime import Executable, Unit, compile_units
 from chainrule.native.steps import LibraryStep, Program
@@ -121,7 +121,10 @@ class NativeProgram:
                 value = as_array(value, dtype, shape, self.graph.name, self.graph.node_names, self.graph.inputs[k])
                 arrays.append(value)
             table[k] = address_of(value)
-        outputs = [np.empty(shape, dtype) for dtype, shape in self._outputs]
+        try:
+            outputs = [np.empty(shape, dtype) for dtype, shape in self._outputs]
+        except MemoryError:
+            raise no_room_for_outputs(self.graph) from None
         for k, array in enumerate(outputs, start=self._slots["output"]):
             table[k] = address_of(array)
         if self._clock is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import update_wrapper
@@ -15,10 +14,11 @@ import numpy as np
 import chainrule.primitives  # noqa: F401  fills the dispatch tables
 from chainrule.errors import CompileError, TraceError
 from chainrule.graph.graph import Graph
-from chainrule.graph.trace import as_recordable, function_name, trace
+from chainrule.graph.trace import argument_names, as_recordable, function_name, label, trace
 from chainrule.graph.tree import TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
 from chainrule.native.cache import shared_cache
+from chainrule.native.fallback import warn_fallback
 
 if TYPE_CHECKING:  # there may be no compiler on this platform
     from chainrule.native.report import ProgramReport
@@ -177,8 +177,12 @@ class Compiled:
     def _compile(
         self, leaves: Sequence[Any], tree: TreeShape, data: Sequence[np.ndarray], key: tuple[Any, ...]
     ) -> tuple[_Runs, TreeShape]:
+        positional, named = tree.children
+        names = argument_names(self._f, positional) + named.paths()
+        kept = [name for name, k in zip(names, key, strict=True) if isinstance(k, ArrayType)]
+
         def inner(*inputs: Any) -> Any:
-            given = iter(inputs)
+            given = iter([label(x, name) for x, name in zip(inputs, kept, strict=True)])
             filled = [next(given) if isinstance(k, ArrayType) else leaf for leaf, k in zip(leaves, key, strict=True)]
             args, kwargs = tree.unflatten(filled)
             return self._f(*args, **kwargs)
@@ -191,7 +195,7 @@ def executable(graph: Graph, target: Target | None = None) -> _Runs:
     """The graph compiled, or the graph itself, with a warning, where native code cannot run."""
     reason = _obstacle()
     if reason is not None:
-        warnings.warn(f"native code cannot run here ({reason}); using NumPy", RuntimeWarning, stacklevel=2)
+        warn_fallback(reason)
         return graph
     from chainrule.native.compile import compile_graph
 

@@ -106,6 +106,17 @@ def shortage(program: Program, memory: MemoryPlan) -> OutOfMemoryError:
     return OutOfMemoryError(f"{text}; use smaller batches, or fewer rows at a time")
 
 
+def no_room_for_outputs(graph: Graph) -> OutOfMemoryError:
+    """The error that names the largest result, where there is no memory for the results."""
+    sizes = {i: graph.nodes[i].type.size * graph.nodes[i].dtype.itemsize for i in graph.outputs}
+    largest = max(sizes, key=sizes.__getitem__)
+    return OutOfMemoryError(
+        f"{graph.name}: {sum(sizes.values()) / 2**20:.0f} MiB of memory for the results cannot be had; the largest is "
+        f"{graph.node_names[largest]} = {graph.nodes[largest].primitive.name}(…), {graph.nodes[largest].type}; use "
+        "fewer rows at a time"
+    )
+
+
 def _value_of(buffer: Buffer, graph: Graph, last: int) -> int:
     """The node a buffer holds, as far as its type tells: of a step of many nodes only the last is noted."""
     size, dtype = buffer.size, np.dtype(buffer.dtype)
