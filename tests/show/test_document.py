@@ -9,7 +9,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.show.document import Document, svg_of
+from chainrule.show.style import panels, styled
 from chainrule.show.surfaces import surface
+from chainrule.show.text import abridged, in_full
 
 pytest.importorskip("matplotlib")
 
@@ -92,3 +94,36 @@ def test_written_whole_or_not_at_all(tmp_path):
 def test_the_same_figure_gives_the_same_text():
     figures = [surface(lambda x: np.sum(x**2)) for _ in range(2)]
     assert svg_of(figures[0], "f-") == svg_of(figures[1], "f-")
+
+
+NAMES = ["concentration_before_treatment_mmol_per_l", "concentration_after_treatment_mmol_per_l", "age"]
+
+
+@pytest.mark.parametrize("length", [24, 40])
+def test_abridged_names_are_told_apart_and_written_out(length):
+    short = [abridged(name, length, NAMES) for name in NAMES]
+    assert len(set(short)) == len(NAMES)
+    assert all(len(each) <= length for each in short)
+    assert short[2] == "age"
+    for name, each in zip(NAMES, short, strict=True):
+        assert in_full(f"predicted {each} = 3", NAMES) == f"predicted {name} = 3"
+
+
+def test_what_is_no_abridged_name_stays():
+    assert in_full("1, 2, … (12 in all)", NAMES) == "1, 2, … (12 in all)"
+    assert in_full("…", NAMES) == "…"
+    same = ["university_hospital_one_west", "university_hospital_two_west"]
+    assert in_full("university_h…_west", same) == "university_h…_west"  # either of them
+
+
+def test_pointing_at_an_abridged_name_says_all_of_it():
+    page = Document("a", names=NAMES)
+    page.table([["what", "column"], ["first", abridged(NAMES[0], 24, NAMES)], ["second", "age"]])
+    with styled():
+        figure, (ax,) = panels(1)
+        ax.set_title(abridged(NAMES[1], 24, NAMES))
+    page.figure(figure, "caption")
+    html = page.html()
+    assert html.count(f'<td title="{NAMES[0]}">') == 1
+    assert html.count(f"<title>{NAMES[1]}</title>") == 1
+    assert html.count("<title>") == 2  # the page's own too

@@ -2,12 +2,14 @@
 
 import numpy as np
 import polars as pl
+import pytest
 
 import chainrule as cr
 from chainrule.models.fit import FitOptions
 from chainrule.models.table import TableOptions, fit_table, read_schema
 from chainrule.networks import Dense
 from chainrule.show.report import report_of_table
+from chainrule.show.report.data import percent
 from chainrule.show.report.findings import findings
 from chainrule.show.report.gather import report_of_estimator
 
@@ -110,3 +112,11 @@ def test_imbalance_outliers_and_gaps():
     gaps = pl.Series(np.where(rng.random(N) < 0.7, np.nan, wild.clip(-3, 3))).fill_nan(None)
     (one,) = found(gaps=gaps)
     assert one.title == "Mostly missing"
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(1.0, "100.0 %"), (0.9996, "> 99.9 %"), (0.9994, "99.9 %"), (0.0, "0.0 %"), (4e-4, "< 0.1 %"), (6e-4, "0.1 %")],
+)
+def test_only_all_is_a_hundred_per_cent_and_only_nothing_zero(share, words):
+    assert percent(share).replace("\xa0", " ") == words

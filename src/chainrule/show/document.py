@@ -6,11 +6,12 @@ import io
 import os
 import re
 from collections.abc import Sequence
-from html import escape
+from html import escape, unescape
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from chainrule.show.style import styled
+from chainrule.show.text import in_full
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +25,8 @@ class Document:
     Parameters
     ----------
     title, subtitle : str
+    names : sequence of str
+        What may stand abridged in tables and figures: pointing there says all of it.
 
     Examples
     --------
@@ -33,8 +36,8 @@ class Document:
     True
     """
 
-    def __init__(self, title: str, subtitle: str = "") -> None:
-        self.title, self.subtitle = title, subtitle
+    def __init__(self, title: str, subtitle: str = "", names: Sequence[str] = ()) -> None:
+        self.title, self.subtitle, self.names = title, subtitle, tuple(dict.fromkeys(names))
         self._parts: list[str] = []
         self._contents: list[tuple[str, str]] = []
         self._figures = 0
@@ -91,7 +94,7 @@ class Document:
         for k, row in enumerate(body):
             first, *rest = row
             inner = f'<th scope="row">{_inline(first)}</th>' + "".join(
-                f"<td{_alignment(c)}>{_inline(c)}</td>" for c in rest
+                f"<td{_alignment(c)}{self._whole(c)}>{_inline(c)}</td>" for c in rest
             )
             lines.append(f"<tr{' class=bold' if k in bold else ''}>{inner}</tr>")
         title = f"<caption>{_inline(caption)}</caption>" if caption else ""
@@ -109,12 +112,21 @@ class Document:
             What there is to see, for those who do not see it; the caption by default.
         """
         self._figures += 1
-        picture = svg_of(figure, f"f{self._figures}-")
+        picture = re.sub(
+            r"(?<=>)[^<>]*…[^<>]*(?=</text>)",
+            lambda m: f"<title>{escape(in_full(unescape(m[0]), self.names))}</title>{m[0]}",
+            svg_of(figure, f"f{self._figures}-"),
+        )
         label = escape(alt or _plain(caption), quote=True)
         self._parts.append(
             f'<figure><div role="img" aria-label="{label}">{picture}</div>'
             f"<figcaption>{_inline(caption)}</figcaption></figure>"
         )
+
+    def _whole(self, cell: str) -> str:
+        """The attribute that says a cell in full, where names in it are abridged."""
+        whole = in_full(cell, self.names) if "…" in cell else cell
+        return "" if whole == cell else f' title="{escape(_plain(whole), quote=True)}"'
 
     def details(self, summary: str, text: str) -> None:
         """Lines that open on a click."""

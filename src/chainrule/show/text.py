@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from chainrule.graph.graph import Graph, Node
 
 #: fonts every system has something of; no web fonts
 FONT = "'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+#: characters of an abridged name by which it is known again
+LEAST_KEPT = 10
 
 _WIDTHS = dict.fromkeys("iljI.,:;'|! ()[]ftr/-·", 0.36) | dict.fromkeys("mwMW@%∑Σ…−+=<>≤≥", 0.9)
 
@@ -25,6 +28,60 @@ def text_width(text: str, size: float) -> float:
 def shortened(text: str, length: int) -> str:
     """A text of at most so many characters, with an ellipsis where the rest was."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def abridged(name: str, length: int, among: Iterable[str] = ()) -> str:
+    """A name of at most so many characters, an ellipsis in it where it stays apart from others, near its middle.
+
+    Parameters
+    ----------
+    name : str
+    length : int
+    among : iterable of str
+        Names that it is to be told from.
+
+    Examples
+    --------
+    >>> abridged("concentration_of_chloride", 13)
+    'concen…loride'
+    >>> abridged("chloride_before_meals", 13, ["chloride_before_meals", "chloride_after_meals"])
+    'chlor…e_meals'
+    """
+    if len(name) <= length:
+        return name
+    others = [other for other in among if other != name]
+    middle = length // 2
+    for begin in sorted(range(1, length - 1), key=lambda k: abs(k - middle)):
+        first, last = name[:begin], name[len(name) - (length - 1 - begin) :]
+        if not any(other.startswith(first) and other.endswith(last) for other in others):
+            return f"{first}…{last}"
+    return f"{name[:middle]}…{name[len(name) - (length - 1 - middle) :]}"
+
+
+def in_full(text: str, names: Sequence[str]) -> str:
+    """A text with the names that were `abridged` in it written out, where it is plain which they are.
+
+    Examples
+    --------
+    >>> in_full("chlor…e_meals = 3", ["chloride_before_meals", "chloride_after_meals"])
+    'chloride_before_meals = 3'
+    """
+    for place in reversed([k for k, character in enumerate(text) if character == "…"]):
+        before, after = text[:place], text[place + 1 :]
+        found = [(*kept, name) for name in names if (kept := _kept(name, before, after))]
+        most = max((begin + end for begin, end, _ in found), default=0)
+        best = [each for each in found if each[0] + each[1] == most]
+        if len(best) == 1:
+            begin, end, name = best[0]
+            text = before[: len(before) - begin] + name + after[end:]
+    return text
+
+
+def _kept(name: str, before: str, after: str) -> tuple[int, int] | None:
+    """How much of a name stands before and after an ellipsis; nothing if it is too little."""
+    begin = next((k for k in range(len(name) - 2, 0, -1) if before.endswith(name[:k])), 0)
+    end = next((k for k in range(len(name) - 1 - begin, 0, -1) if after.startswith(name[len(name) - k :])), 0)
+    return (begin, end) if begin and end and begin + end >= LEAST_KEPT else None
 
 
 def number(value: Any, digits: int = 4) -> str:

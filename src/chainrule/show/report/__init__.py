@@ -29,6 +29,7 @@ from chainrule.show.report.scores import scores
 from chainrule.show.report.summary import summary
 from chainrule.show.report.table import facts, inferred
 from chainrule.show.style import require_matplotlib
+from chainrule.tables import Categorical
 
 Section = Callable[[ReportData, Document], None]
 SECTIONS: tuple[Section, ...] = (
@@ -51,7 +52,10 @@ SECTIONS: tuple[Section, ...] = (
 def document(data: ReportData) -> Document:
     """The report as a page."""
     source = f" from {data.source}" if data.source else ""
-    page = Document(f"{', '.join(data.model.target.names)}{source}", "Training report of chainrule")
+    target, encodings = data.model.target, data.model.inputs.encoder.encodings
+    words = [*target.classes, *(e.categories for e in encodings if isinstance(e, Categorical))]
+    names = [*data.names, *target.names, *(str(word) for each in words for word in each)]
+    page = Document(f"{', '.join(target.names)}{source}", "Training report of chainrule", names)
     for section in SECTIONS:
         section(data, page)
     return page

@@ -224,7 +224,7 @@ def _confusion(ax: Axes, matrix: np.ndarray, classes: tuple[str, ...]) -> None:
             ax.text(
                 j + 0.5, i + 0.5, number(float(matrix[i, j]), 3), ha="center", va="center", color=colour, fontsize=8
             )
-    names = [label(c, 14) for c in classes]
+    names = [label(c, 14, classes) for c in classes]
     ax.set_xticks(np.arange(n) + 0.5, names, rotation=0 if n < 5 else 60, ha="center" if n < 5 else "right")
     ax.set_yticks(np.arange(n) + 0.5, names)
     ax.tick_params(length=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from chainrule.models.model import Model
 from chainrule.outputs import Distribution
 from chainrule.outputs.bernoulli import BernoulliDistribution
 from chainrule.show.report.measures import Measure, measures
+from chainrule.show.text import abridged
 from chainrule.tables import Column, Schema
 
 #: what the fitted model is called among the others
@@ -245,9 +246,9 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if abs(value) < 1e4 or abs(value) >= 1e7 else f"{value:.0f}"
 
 
-def label(text: str, most: int) -> str:
+def label(text: str, most: int, among: Sequence[str] = ()) -> str:
     """Text for a figure: of so many characters, dollar signs as they are instead of as formulas."""
-    return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
+    return abridged(text, most, among).replace("$", r"\$")
 
 
 def plus_minus(value: float, error: float) -> str:
@@ -264,8 +265,13 @@ def plus_minus(value: float, error: float) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share in per cent."""
-    return "—" if np.isnan(share) else f"{100.0 * share:.{digits}f}{AIR}%"
+    """A share in per cent; what is not quite all or nothing is not rounded to it."""
+    if np.isnan(share):
+        return "—"
+    least = 10.0**-digits
+    if 0.0 < share < 1.0 and not 0.5 * least <= 100.0 * share < 100.0 - 0.5 * least:
+        return f"> {100.0 - least:.{digits}f}{AIR}%" if share > 0.5 else f"< {least:.{digits}f}{AIR}%"
+    return f"{100.0 * share:.{digits}f}{AIR}%"
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

@@ -82,7 +82,7 @@ def importance(data: ReportData, page: Document) -> None:
         colours = [COLOURS[0] if c else FAINT for c in clear]
         ax.barh(place, found.mean[top], xerr=found.std[top], color=colours, height=0.62, ecolor="#1f2933", capsize=2)
         ax.axvline(0.0, color="#1f2933", lw=0.8)
-        ax.set_yticks(place, [label(data.names[k], 40) for k in top])
+        ax.set_yticks(place, [label(data.names[k], 40, data.names) for k in top])
         ax.invert_yaxis()
         ax.set_xlabel(f"growth of the {data.loss_name}")
         ax.grid(axis="x")

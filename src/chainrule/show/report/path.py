@@ -77,7 +77,7 @@ def path_section(data: ReportData, page: Document) -> None:
         "What a linear model would take first: under a strong L1 penalty all its coefficients are exactly zero; as the "
         "penalty falls, columns enter one by one. What the network finds in curves and combinations does not show here."
     )
-    short = replace(found, names=tuple(label(name, MOST_LETTERS) for name in found.names))
+    short = replace(found, names=tuple(label(name, MOST_LETTERS, found.names) for name in found.names))
     if len(set(short.names)) == len(short.names):
         caption = "Coefficients of the encoded columns, numbers standardised; the penalty falls to the right."
         page.figure(path_figure(short), caption)

@@ -10,6 +10,7 @@ from chainrule.outputs import Distribution
 from chainrule.show.document import Document
 from chainrule.show.report.data import ReportData, label, number, percent
 from chainrule.show.style import COLOURS, FAINT, INK, panels, styled
+from chainrule.show.text import abridged
 
 RANKS = ("worst", "second worst", "third worst")
 #: columns drawn for a row
@@ -116,7 +117,12 @@ def rows(data: ReportData, page: Document) -> None:
             ax.invert_yaxis()
             ax.set_title(label(_title(data, story, rank, story.place == typical), 120), fontsize=9)
             ax.set_xlabel(
-                label(f"contribution to {target.names[0]}" if numeric else f"points of P({_name(data, story)})", 60)
+                label(
+                    f"contribution to {target.names[0]}"
+                    if numeric
+                    else f"points of P({abridged(_name(data, story), 26)})",
+                    40,
+                )
             )
             ax.grid(axis="x", color=FAINT, alpha=0.25)
             ax.margins(x=0.08)
@@ -126,7 +132,8 @@ def rows(data: ReportData, page: Document) -> None:
     for story in stories:
         order = np.argsort(-np.abs(story.contributions), kind="stable")[:3]
         most = ", ".join(
-            f"`{_label(data, int(j), data.judged.x[story.place, j])}` {_change(data, story, int(j))}" for j in order
+            f"`{data.names[j]} = {data.cell(int(j), data.judged.x[story.place, j])}` {_change(data, story, int(j))}"
+            for j in order
         )
         kind = " (typical)" if story.place == typical else ""
         table.append(
@@ -143,12 +150,12 @@ def rows(data: ReportData, page: Document) -> None:
 
 
 def _label(data: ReportData, j: int, value: float) -> str:
-    cell = data.cell(j, value)
-    return f"{data.names[j][:24]} = {cell if len(cell) <= 16 else cell[:15] + '…'}"
+    """A column and its cell, for a figure."""
+    return f"{abridged(data.names[j], 24, data.names)} = {abridged(data.cell(j, value), 16)}"
 
 
 def _name(data: ReportData, story: RowStory) -> str:
-    return str(data.model.target.classes[0][story.code])[:16]
+    return str(data.model.target.classes[0][story.code])
 
 
 def _observed(data: ReportData, place: int) -> str:
@@ -173,5 +180,10 @@ def _change(data: ReportData, story: RowStory, j: int) -> str:
 
 def _title(data: ReportData, story: RowStory, rank: int, typical: bool) -> str:
     kind = "typical" if typical else RANKS[rank]
-    said = f"{_observed(data, story.place)}, predicted {_predicted(data, story)}"
+    seen, predicted = _observed(data, story.place), _predicted(data, story)
+    if data.task != "numeric":
+        classes = [str(c) for c in data.model.target.classes[0]]
+        predicted = predicted.replace(_name(data, story), abridged(_name(data, story), 20, classes), 1)
+        seen = abridged(seen, 20, classes)
+    said = f"{seen}, predicted {predicted}"
     return f"row {data.judged.number[story.place]}, {kind}\n{said}"

@@ -8,6 +8,7 @@ from chainrule.show.document import Document
 from chainrule.show.report.data import ReportData, counted, label, number, percent
 from chainrule.show.report.findings import findings
 from chainrule.show.style import COLOURS, panels, styled
+from chainrule.show.text import abridged
 from chainrule.tables import Column
 
 #: columns that tables list, targets that figures show
@@ -65,7 +66,7 @@ def _range(column: Column) -> str:
         return f"{number(column.low)} to {number(column.high)}"
     if column.categories:
         names = [str(c) for c in column.categories]
-        shown = ", ".join(c if len(c) <= 24 else c[:23] + "…" for c in names[:6])
+        shown = ", ".join(abridged(c, 24, names) for c in names[:6])
         return shown + (f", … ({len(names)} in all)" if len(names) > 6 else "")
     return ""
 
@@ -88,7 +89,7 @@ def _targets(data: ReportData, page: Document) -> None:
                 count = np.bincount(known.y[:, k].astype(np.int64), known.w, len(classes))
                 order = np.argsort(-count, kind="stable")[:MOST_CLASSES]
                 ax.barh(np.arange(len(order)), count[order], color=COLOURS[0], height=0.65)
-                ax.set_yticks(np.arange(len(order)), [label(classes[c], 24) for c in order])
+                ax.set_yticks(np.arange(len(order)), [label(classes[c], 24, classes) for c in order])
                 ax.invert_yaxis()
                 ax.set_xlabel("rows")
                 ax.set_title(label(name, 40))
