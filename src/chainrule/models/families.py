@@ -6,7 +6,8 @@ the normal distribution if the mean log-likelihood of the rows held out is large
 A density can be made as high as one likes on a value that repeats. So where values repeat, families are compared by the
 probability of the cell around each value, half way to its neighbours (of whole numbers: one wide), which no spike makes
 larger than 1 and which makes counts and densities comparable. A family whose density stands on repeated values of the
-training rows nevertheless (`chainrule.outputs.spikes`) is left out: its NLL would say nothing.
+training rows nevertheless (`chainrule.outputs.spikes`), while the normal one's does not, is left out: its NLL would say
+nothing.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ def fit_best_family(
     with nullcontext() if keeper is None else keeper.keeping(who):
         first, members = trainer.begin(network, parts)
         usual = [_likelihood(t, target, cells) for t in members[:TRIALS]]
+        contracts = bool(spike_warning(first.network.output, members[:1]))  # as any family would: cells compare
         gains: dict[str, float] = {}
         out: list[str] = []
         best: tuple[float, Candidate, list[Training]] | None = None
@@ -125,7 +127,7 @@ def fit_best_family(
             except DivergenceError:
                 out.append(f"{output.name} (diverges)")
                 continue
-            if spike_warning(output, found):
+            if not contracts and spike_warning(output, found):
                 out.append(f"{output.name} (likelihood spikes)")
                 continue
             gains[output.name] = _likelihood(found[0], target, cells) - usual[0]
@@ -139,7 +141,7 @@ def fit_best_family(
             except DivergenceError:
                 gain = -np.inf
             gains[other.label] = gain
-            if gain > WORTH and not spike_warning(other.network.output, found):
+            if gain > WORTH and (contracts or not spike_warning(other.network.output, found)):
                 first, members = other, found
         trainings = trainer.rest(first, members)
     output = first.network.output

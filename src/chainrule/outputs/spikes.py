@@ -20,8 +20,14 @@ HEIGHT = 5.0
 MASS = 2.0
 #: or it stands on a value that occurs so many times as often as its neighbours
 OFTEN = 10.0
+#: rows on each side of such a value whose distributions tell how wide those around it are
+AROUND = 10
+#: gaps on each side of a value that tell how wide they usually are
+GAPS = 5
 #: share of the rows that is worth a warning
 SHARE = 0.05
+#: float64 values closer than this, relatively, are one
+_SAME = 16.0 * float(np.finfo(np.float64).eps)
 
 
 def repeats(y: np.ndarray) -> bool:
@@ -32,6 +38,10 @@ def repeats(y: np.ndarray) -> bool:
 
 def spikes(distribution: Distribution, y: np.ndarray, weights: np.ndarray | None = None) -> str:
     """A warning, in one line, if much of the likelihood comes from spikes on repeated values; else nothing.
+
+    Either a part of a distribution stands on a value, far higher than the distribution's width explains, or all of it
+    has contracted: its density is higher than the distance to the next value can tell from a still higher one, or than
+    that of the rows next to a value that occurs very often.
 
     Parameters
     ----------
@@ -44,22 +54,57 @@ def spikes(distribution: Distribution, y: np.ndarray, weights: np.ndarray | None
     if distribution.discrete or not len(y):
         return ""
     w = row_weights(len(y), weights)
-    values, which, counts = np.unique(y, return_inverse=True, return_counts=True)
+    values, which, counts = _different(y)
     if len(values) < 2:
         return ""
     gaps = np.diff(values)
     gap = np.minimum(np.append(gaps, gaps[-1]), np.append(gaps[0], gaps))
     around = 0.5 * (np.append(counts[1:], counts[-2]) + np.append(counts[1], counts[:-1]))
+    often = counts > OFTEN * around
+    # rows that are there twice have gaps of any size, rounded values none below the rounding
+    rounding = np.min(np.diff(values[counts > 1]), initial=np.inf)
+    resolution = np.minimum(gap, np.where(counts > OFTEN, _usual(gaps), rounding))
     with np.errstate(all="ignore"):  # one's own distribution may give anything; what is no number is no spike
-        log_density = distribution.logpdf(y)
-        high = log_density > np.log(HEIGHT / distribution.std()) - LOG_ROOT_TWO_PI
+        log_density, std = distribution.logpdf(y), distribution.std()
+        high = log_density > np.log(HEIGHT / std) - LOG_ROOT_TWO_PI
         narrow = log_density > np.log(MASS / gap[which])
-    on = high & (counts[which] > 1) & (narrow | (counts[which] > OFTEN * around[which]))
+        whole = log_density > np.log(MASS / resolution[which])
+        nearby = _nearby(np.nan_to_num(std), y, values, often)
+        higher = log_density > np.log(HEIGHT / nearby[which]) - LOG_ROOT_TWO_PI
+    on = (counts[which] > 1) & (high & narrow | whole | often[which] & (high | higher))
     share = float(w @ on)
     if share < SHARE:
         return ""
+    instead = ", a gaussian one" if w @ (on & high) >= SHARE else ""
     return (
         f"likelihood spikes: in {share:.0%} of the training rows the density stands on target values that repeat "
         f"({len(values)} different ones in {len(y)} rows), so that the NLL says little; choose a discrete output such "
-        "as poisson or categorical, a gaussian one, or add noise as wide as the rounding"
+        f"as poisson or categorical{instead}, or add noise as wide as the rounding"
     )
+
+
+def _different(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Different values, which of them each row has, and how many rows have each: 0.3 and 0.1 + 0.2 are one."""
+    values, which, counts = np.unique(y, return_inverse=True, return_counts=True)
+    new = np.append(True, np.diff(values) > _SAME * np.abs(values[1:]))
+    group = np.cumsum(new) - 1
+    return values[new], group[which], np.bincount(group, counts)
+
+
+def _usual(gaps: np.ndarray) -> np.ndarray:
+    """The median of the gaps around each value: one gap beside a value among continuous ones may be wide by chance."""
+    padded = np.pad(gaps, GAPS, constant_values=np.nan)
+    return np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, 2 * GAPS), axis=1)
+
+
+def _nearby(std: np.ndarray, y: np.ndarray, values: np.ndarray, often: np.ndarray) -> np.ndarray:
+    """The median standard deviation of the rows next to each value that occurs often, they themselves left out."""
+    out = np.zeros(len(values))
+    rest = ~np.isin(y, values[often])
+    if often.any() and rest.any():
+        order = np.argsort(y[rest], kind="stable")
+        place = np.searchsorted(y[rest][order], values[often])[:, None] + np.arange(-AROUND, AROUND)
+        inside = (place >= 0) & (place < len(order))
+        near = np.where(inside, std[rest][order][np.clip(place, 0, len(order) - 1)], np.nan)
+        out[often] = np.nanmedian(near, axis=1)
+    return out
