@@ -581,3 +581,33 @@ def test_cells_of_heat_maps_are_told_apart(tab: Any, scheme: str) -> None:
     across = np.array(picture, int)[picture.height // 4, 3:-3].sum(axis=1)
     assert len(np.unique(across)) > 1
     assert np.ptp(across) > 40
+
+
+def test_all_of_the_picture_is_on_paper(tab: Any) -> None:
+    """Whatever part is on the screen, and however small the boxes have to be."""
+    shown = tab(draw(layered, 0.5, np.ones(3)).html, "#step=9")
+    shown.page.evaluate("chainrule.state.story.groups.forEach((g) => chainrule.state.reveal(g.nodes[0]))")
+    shown.page.evaluate("chainrule.stage.zoom(3)")
+    shown.page.emulate_media(media="print")
+    shown.page.set_viewport_size({"width": 718, "height": 1046})  # A4 without its margins, as browsers lay it out
+    shown.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    places = shown.page.evaluate(
+        "['#stage', '.box'].map((of) => [...document.querySelectorAll(of)].map((e) => e.getBoundingClientRect())"
+        ".map((r) => [r.left, r.top, r.right, r.bottom]))"
+    )
+    (stage,), boxes = np.array(places[0]), np.array(places[1])
+    assert len(boxes) > 24
+    assert (boxes[:, :2] >= stage[:2]).all()
+    assert (boxes[:, 2:] <= stage[2:]).all()
+    assert stage[3] - stage[1] < 900
+    pages = re.findall(rb"/Type */Page\b", shown.page.pdf(format="A4"))
+    assert len(pages) <= 2
+
+
+def test_parameters_are_marked_where_not_everything_is_one(tab: Any) -> None:
+    marked = "[...document.querySelectorAll('.box.parameter')].map((box) => box.ariaLabel.split(',')[0])"
+    some = tab(draw(cost, 0.7, 3.0, argnums=0).html)
+    assert some.page.evaluate(marked) == ["w"]
+    some.page.click('.box[data-key="0"]')
+    assert "a parameter" in some.page.inner_text("#panel .facts")
+    assert tab(draw(cost, 0.7, 3.0).html).page.evaluate(marked) == []

@@ -137,7 +137,7 @@ function fromAddress() {
 }
 window.addEventListener("hashchange", fromAddress);
 window.addEventListener("resize", () => stage.resized());
-window.addEventListener("beforeprint", () => stage.whole());
+window.addEventListener("beforeprint", () => stage.fitToSheet());
 showStep();
 fromAddress();
 join(state);

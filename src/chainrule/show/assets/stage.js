@@ -9,6 +9,7 @@ const CLOSEST = 2.5;
 const [LEGIBLE, WHOLE] = [0.72, 0.52]; // no smaller at first, of a part and of all: else one rather sees a part
 const EDGE = 40; // a step nearer to the edge is brought to the middle, so that one sees where it goes on
 const LARGEST_PICTURE = 9000; // pixels across
+const SHEET = [680, 820]; // pixels of a printed page that the picture may take, on A4 and on letter
 const LABELLED = 80; // where there are more arrows, only those of the present step have their numbers
 
 /** What a node's formula looks like with names, or with numbers where all of them are. */
@@ -89,6 +90,8 @@ export class Stage {
     this.lines = frame.querySelector(".arrows");
     this.view = { x: 0, y: 0, scale: 1 };
     this.boxes = new Map();
+    const { parameters } = state.story;
+    this.parameters = new Set(parameters.length < state.given.length ? parameters : []); // marked where not everything is one
     this.listenToPointer();
     this.build();
     this.first();
@@ -140,7 +143,7 @@ export class Stage {
     element.tabIndex = 0;
     if (!node.inputs.length) element.classList.add("given");
     const cost = key === this.state.story.cost;
-    const badge = cost ? "cost" : this.state.story.parameters.includes(key) ? "parameter" : "";
+    const badge = cost ? "cost" : this.parameters.has(key) ? "parameter" : "";
     if (badge) element.classList.add(badge);
     element.innerHTML =
       (badge && `<div class="badge">${badge}</div>`) + `<div class="what">${math(nameMath(node.name) + (formula ? `<mo>=</mo>${formula}` : ""))}</div>` +
@@ -284,6 +287,14 @@ export class Stage {
     const scale = Math.min(1.15, (width - 48) / this.plan.width, (height - 48) / this.plan.height);
     this.move((width - scale * this.plan.width) / 2, (height - scale * this.plan.height) / 2, scale);
     this.refit = () => this.whole();
+  }
+
+  /** How all of it is printed, whatever part of it is on the screen. */
+  fitToSheet() {
+    const { width, height } = this.plan;
+    const scale = Math.min(1, SHEET[0] / width, SHEET[1] / height);
+    for (const [name, size] of [["width", `${scale * width}px`], ["height", `${scale * height}px`], ["scale", scale]])
+      this.frame.style.setProperty(`--sheet-${name}`, size);
   }
 
   /** What one sees first: all of it, if it can be read then; else the place where it begins. */
