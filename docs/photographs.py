@@ -20,6 +20,7 @@ from playwright.sync_api import sync_playwright
 
 import chainrule as cr
 from chainrule.cli import run
+from chainrule.graph.trace import label
 from chainrule.show.play.server import Playground, address, serve
 
 IMAGES = Path(__file__).parent / "images"
@@ -43,13 +44,16 @@ def xor(shoot: SHOOT, folder: Path) -> None:
 
 def logistic(shoot: SHOOT, folder: Path) -> None:
     """One row of logistic regression, in the dark."""
-    x = np.array([1.0, 2.0])
 
-    def one_row(theta: Any) -> Any:
-        return -np.log(1.0 / (1.0 + np.exp(-np.sum(theta * x))))
+    def one_row(theta: Any, x: Any) -> Any:
+        z = label(np.sum(theta * x), "z")
+        p = label(1.0 / (1.0 + np.exp(-z)), "p")
+        return label(-np.log(p), "J")
 
-    cr.draw(one_row, np.array([0.5, -0.5]), path=folder / "logistic.html", title="Logistic regression, one row")
-    shoot("graph-logistic", folder / "logistic.html#step=15", color_scheme="dark")
+    title = "Logistic regression, one row"
+    theta, x = np.array([0.5, -0.5]), np.array([1.0, 2.0])
+    cr.draw(one_row, theta, x, argnums=0, path=folder / "logistic.html", title=title)
+    shoot("graph-logistic", folder / "logistic.html#step=16", color_scheme="dark")
 
 
 def penguins(shoot: SHOOT, folder: Path) -> None:

@@ -258,7 +258,7 @@ export class Panel {
       element("h2", { html: math(nameMath(node.name) + (formula ? `<mo>=</mo>${formula}` : "")) }),
       element("p", { class: "facts" }, `${node.inputs.length ? node.op : node.op === "input" ? "given" : "constant"} · ${shapeText(node.shape)} · ${node.dtype}` +
         (position === state.story.cost ? " · the cost" : "") +
-        (state.story.parameters.includes(position) ? " · a parameter, which gradient steps change" : "")),
+        (state.story.parameters.includes(position) ? " · a parameter" : "")),
     ];
     const reads = [...new Set(node.inputs)].filter((i) => !state.story.nodes[i].literal);
     if (reads.length) parts.push(element("p", { class: "reads" }, "reads ", ...reads.map((i) => nodeLink(state, i))));

@@ -180,7 +180,7 @@ function picture() {
       const at = y * p.size + x;
       let c = [0, 0, 0], sum = 0;
       planes.forEach((plane, k) => { const q = (plane[at] / 255) ** 1.3; sum += q; c = c.map((v, i) => v + q * COLOURS[k % 8][i]); });
-      return mix(base, c.map((v) => v / (sum || 1)), 0.62);
+      return mix(base, c.map((v) => v / (sum || 1)), dark() ? 0.42 : 0.62);
     });
     pen.imageSmoothingQuality = "high";
     pen.drawImage(made, left, top, iw, ih);
@@ -197,9 +197,9 @@ function picture() {
     const held = point[point.length - 1], value = point[point.length - 2];
     const [px, py] = p.kind === "density" || about.range ? [X(point[0]), Y(value)] : [X(point[0]), Y(point[1])];
     pen.beginPath(); pen.arc(px, py, held ? 3 : 3.6, 0, 7);
-    const c = about.range ? COLOURS[1] : COLOURS[value % 8];
+    const plain = about.range ? COLOURS[1] : COLOURS[value % 8], c = dark() ? mix(plain, [255, 255, 255], 0.3) : plain;
     pen.fillStyle = held ? `rgb(${ground()})` : `rgb(${c})`; pen.fill();
-    pen.strokeStyle = held ? `rgb(${c})` : dark() ? "#0008" : "#fffc"; pen.lineWidth = held ? 1.6 : 1; pen.stroke();
+    pen.strokeStyle = held ? `rgb(${c})` : dark() ? "#000c" : "#fffc"; pen.lineWidth = held ? 1.6 : 1; pen.stroke();
   }
   pen.restore();
   pen.fillStyle = colour("--soft").startsWith("light") ? ink() : colour("--soft");
