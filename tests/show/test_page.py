@@ -611,3 +611,11 @@ def test_parameters_are_marked_where_not_everything_is_one(tab: Any) -> None:
     some.page.click('.box[data-key="0"]')
     assert "a parameter" in some.page.inner_text("#panel .facts")
     assert tab(draw(cost, 0.7, 3.0).html).page.evaluate(marked) == []
+
+
+def test_numbers_fit_into_their_boxes(tab: Any) -> None:
+    shown = tab(draw(lambda x, y: 1.23456789e-7 * x * x + 1.987654e-11 * y * y, -1.0, -1.0).html, "#step=9999")
+    wide = "[...document.querySelectorAll('.cells > div')].filter((e) => e.scrollWidth > e.clientWidth).length"
+    assert shown.page.evaluate(wide) == 0
+    assert "−2.47e−7" in shown.page.inner_text('.box[data-key="0"]')
+    assert "−4e−11" in shown.page.inner_text('.box[data-key="1"]')

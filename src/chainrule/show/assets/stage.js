@@ -240,7 +240,8 @@ export class Stage {
     if (!x) cell.replaceChildren();
     else if (x.data.length === 1) {
       const words = what === "value" ? this.state.wordsFor(key, x.data[0]) : null;
-      cell.textContent = words ?? number(x.data[0], 5);
+      const written = [5, 3, 2].map((digits) => number(x.data[0], digits));
+      cell.textContent = words ?? written.find((text) => text.length <= 8) ?? written[2];
       cell.classList.toggle("long", cell.textContent.length > 6);
       cell.title = `${what} ${x.data[0]}`;
     } else {

@@ -270,7 +270,8 @@ def percent(share: float, digits: int = 1) -> str:
         return "—"
     least = 10.0**-digits
     if 0.0 < share < 1.0 and not 0.5 * least <= 100.0 * share < 100.0 - 0.5 * least:
-        return f"> {100.0 - least:.{digits}f}{AIR}%" if share > 0.5 else f"< {least:.{digits}f}{AIR}%"
+        sign, bound = (">", 100.0 - least) if share > 0.5 else ("<", least)
+        return f"{sign}{AIR}{bound:.{digits}f}{AIR}%"
     return f"{100.0 * share:.{digits}f}{AIR}%"
 
 
