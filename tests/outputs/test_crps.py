@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from chainrule.outputs import CategoricalDistribution, mixture_of
+from chainrule.outputs import CategoricalDistribution, StudentT, mixture_of
+from chainrule.outputs.student_t import StudentTDistribution
 from outputs.output_cases import ORDERED, raw_of, target_of
 
 CUTS = [
@@ -71,6 +72,50 @@ def test_of_an_ensemble_of_mixtures():
     d = mixture_of([GaussianMixture(3).distribution(raw_of(GaussianMixture(3), 1, 1, seed=s)) for s in range(5)])
     for y in (-2.0, 0.1, 5.0):
         assert d.crps(y)[0] == pytest.approx(by_definition(d, y), rel=1e-8)
+
+
+def students(n, kind):
+    """Ensembles of five: close to each other, far apart, of heavy tails and different widths, as good as normal."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(n, 3))
+    raws = {
+        "close": lambda: base + 0.3 * rng.normal(size=(n, 3)),
+        "apart": lambda: base + 2.0 * rng.normal(size=(n, 3)),
+        "heavy": lambda: rng.normal(size=(n, 3)) * np.array([1.0, 2.0, 1.0]) - np.array([0.0, 0.0, 6.0]),
+        "light": lambda: rng.normal(size=(n, 3)) + np.array([0.0, 0.0, 100.0]),
+    }
+    return [StudentT().distribution(raws[kind]()) for _ in range(5)]
+
+
+@pytest.mark.parametrize("kind", ["close", "apart", "heavy", "light"])
+@pytest.mark.filterwarnings("ignore::scipy.integrate.IntegrationWarning")  # of its last digits, in heavy tails
+def test_of_an_ensemble_of_students(kind):
+    members = students(4, kind)
+    d = mixture_of(members)
+    for k, y in itertools.product(range(4), (0.1, -5.0)):
+        assert d[[k]].crps(y)[0] == pytest.approx(by_definition(d[[k]], y), rel=1e-6)
+
+
+def test_of_students_it_takes_few_evaluations(monkeypatch):
+    evaluated = []
+    cdf = StudentTDistribution.cdf
+    monkeypatch.setattr(StudentTDistribution, "cdf", lambda d, y: (evaluated.append(np.size(y)), cdf(d, y))[1])
+    d = mixture_of(students(2000, "close"))
+    assert np.isfinite(d.crps(np.zeros(2000))).all()
+    assert sum(evaluated) < 5 * 50 * 2000  # 50 per member and row; between quantiles it was 460
+
+
+def test_of_students_of_any_scale():
+    members = students(20, "close")
+    for scale in (1e-200, 1e-6, 1e6, 1e200):
+        scaled = mixture_of([m.affine(3.0 * scale, scale) for m in members]).crps(3.5 * scale)
+        np.testing.assert_allclose(scaled, scale * mixture_of(members).crps(0.5), rtol=1e-6)
+    far = mixture_of(
+        [StudentTDistribution(np.array([m]), np.array([s]), np.array([3.0])) for m, s in ((0, 1e-6), (1, 1))]
+    )
+    assert far.crps(0.3)[0] == pytest.approx(by_definition(far, 0.3), rel=1e-6)
+    same = mixture_of([members[0], members[0]])
+    np.testing.assert_allclose(same.crps(1.0), members[0].crps(1.0), rtol=1e-12)
 
 
 def test_of_classes_it_is_half_the_brier_score():

@@ -31,9 +31,12 @@ class Distribution(ABC):
     ----------
     shared : tuple of str
         Fields that are the same for all rows.
+    smooth : bool
+        Whether the cdf is analytic with one peak of the density, so that the trapezoidal rule converges fast.
     """
 
     shared: ClassVar[tuple[str, ...]] = ()
+    smooth: ClassVar[bool] = False
 
     # -- what a subclass defines
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -16,10 +16,19 @@ BUDGET = 1 << 19
 WHOLE = 2048
 #: points of Gauss-Legendre quadrature on each piece
 POINTS = 6
+#: intervals of the trapezoidal rule at first, and how often they are halved
+INTERVALS, HALVINGS = 32, 4
+#: level of the quantiles where the trapezoidal rule ends: what is left out is its square, times the length there
+END = 3e-5
+#: largest change by halving the intervals, relative to ∫ F(1 - F), after which no more are taken: the rule's error is
+#: then smaller by far
+CHANGE = 1e-5
 
 
 class Scored(Protocol):
     """What quadrature needs to know of a batch of distributions."""
+
+    smooth: ClassVar[bool]
 
     @property
     def discrete(self) -> bool: ...
@@ -28,7 +37,10 @@ class Scored(Protocol):
     def __getitem__(self, rows: Any) -> Self: ...
     def elements(self, shape: tuple[int, ...]) -> tuple[Self, np.ndarray]: ...
     def nodes(self) -> np.ndarray: ...
+    def mean(self) -> np.ndarray: ...
+    def pdf(self, y: Any) -> np.ndarray: ...
     def cdf(self, y: Any) -> np.ndarray: ...
+    def ppf(self, q: Any) -> np.ndarray: ...
 
 
 def crps(distribution: Scored, y: Any) -> np.ndarray:
@@ -68,7 +80,7 @@ def crps(distribution: Scored, y: Any) -> np.ndarray:
     return _by_chunks(discrete if distribution.discrete else continuous, len(y), cost).reshape(shape)
 
 
-def disagreement(members: Sequence[Scored], nodes: np.ndarray) -> np.ndarray:
+def disagreement(members: Sequence[Scored]) -> np.ndarray:
     """∫ Var F, the variance taken over members at each point: how much the members of an ensemble disagree.
 
     The CRPS of an equal-weight mixture is the mean of its members' minus this number.
@@ -77,14 +89,59 @@ def disagreement(members: Sequence[Scored], nodes: np.ndarray) -> np.ndarray:
     ----------
     members : sequence of Scored
         Of batch shape (n,).
-    nodes : array of shape (n, n_nodes)
-        The nodes of all members, sorted.
 
     Returns
     -------
     array of shape (n,)
+        Smooth cdfs: by the trapezoidal rule after x = c + s sinh t, which converges exponentially for them (Trefethen &
+        Weideman 2014), the intervals halved until that changes nothing. Others, and rows where it goes on changing,
+        piece by piece between all members' nodes.
     """
+    n = members[0].shape[0]
+    if not members[0].smooth:
+        return _by_pieces(members)
+    with np.errstate(all="ignore"):  # rows of extreme scales have no numbers here, and are done by pieces
+        out = _by_chunks(lambda rows: _by_trapezoids([m[rows] for m in members]), n, len(members) * INTERVALS * 4)
+    left = np.flatnonzero(np.isnan(out))
+    if len(left):
+        out[left] = _by_pieces([m[left] for m in members])
+    return out
+
+
+def _by_trapezoids(members: Sequence[Scored]) -> np.ndarray:
+    """∫ Var F of members with smooth cdfs, and NaN where the rule does not converge soon."""
+    centre = np.mean([m.mean() for m in members], axis=0)
+    scale = np.exp(-np.mean([np.log(m.pdf(m.mean())) for m in members], axis=0)) / np.sqrt(2.0 * np.pi)
+    start = np.arcsinh((np.min([m.ppf(END) for m in members], axis=0) - centre) / scale)
+    stop = np.arcsinh((np.max([m.ppf(1.0 - END) for m in members], axis=0) - centre) / scale)
+
+    def sums(rows: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Of F(1 - F), Var F and squares of all F(1 - F), at such parts of the way from start to stop."""
+        t = start[rows] + at[:, None] * (stop - start)[rows]
+        x, speed = centre[rows] + scale[rows] * np.sinh(t), np.cosh(t)
+        f = np.stack([m[rows].cdf(x) for m in members])
+        mean = np.mean(f, axis=0)
+        apart, spread = np.mean(np.square(f - mean), axis=0), mean * (1.0 - mean)
+        own = np.square(f * (1.0 - f))
+        return np.stack([np.sum(speed * g, axis=0) for g in (spread, apart, np.square(spread), *own)])
+
+    out = np.full(len(centre), np.nan)
+    rows, k = np.arange(len(centre)), INTERVALS
+    even = sums(rows, np.arange(0, k + 1, 2) / k)
+    for _ in range(HALVINGS):
+        both = even + sums(rows, np.arange(1, k, 2) / k)
+        change = np.max(np.abs(both - 2.0 * even)[1:], axis=0)  # one alone may agree by chance
+        done = change <= CHANGE * both[0]
+        settled = rows[done]
+        out[settled] = both[1, done] * ((stop - start) * scale)[settled] / k
+        rows, even, k = rows[~done], both[:, ~done], 2 * k
+    return out
+
+
+def _by_pieces(members: Sequence[Scored]) -> np.ndarray:
+    """∫ Var F by Gauss-Legendre quadrature between the members' nodes, or by sums over whole numbers."""
     whole = members[0].discrete
+    nodes = np.sort(np.concatenate([m.nodes() for m in members], axis=-1), axis=-1)
 
     def integral(rows: slice) -> np.ndarray:
         if whole:

@@ -95,6 +95,8 @@ class StudentTDistribution(Distribution):
         Location, scale, and degrees of freedom above 2.
     """
 
+    smooth: ClassVar[bool] = True
+
     loc: np.ndarray
     scale: np.ndarray
     df: np.ndarray
