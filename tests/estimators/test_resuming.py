@@ -129,13 +129,19 @@ def test_partial_fit_trains_all_members():
         ({"early_stopping": True}, "partial_fit holds no rows out"),
         ({"n_starts": 2}, "cannot choose among n_starts trainings"),
         ({"optimizer": "lbfgs"}, "partial_fit needs an optimizer of mini-batches"),
+        ({"calibrate": "scale"}, "holds no rows out to calibrate"),
     ],
 )
 def test_what_one_epoch_cannot_do(options, message):
-    with pytest.raises(cr.OptionError, match=message):
+    assert not hasattr(regressor(**options), "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit") as caught:
         regressor(**options).partial_fit(X, y)
-    with pytest.raises(cr.OptionError, match="give class_weight as a dict"):
+    assert message in str(caught.value.__cause__)
+    assert hasattr(regressor(), "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit") as caught:
         cr.FeedForwardClassifier(class_weight="balanced").partial_fit(X, y > 100)
+    assert "give class_weight as a dict" in str(caught.value.__cause__)
+    assert hasattr(cr.FeedForwardClassifier(class_weight={0: 1.0}), "partial_fit")
 
 
 @pytest.mark.parametrize("calibrate", ["none", "conformal"])

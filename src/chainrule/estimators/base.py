@@ -198,7 +198,6 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         check_parameters(self._setting)
-        self._check_partial()
         first = not self._began()
         table = self._read_inputs(X, y, reset=first)
         codes = self._encode_target(y)
@@ -230,8 +229,12 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         self._finish(inputs, target, {})
         return self
 
-    def _check_partial(self) -> None:
-        """Refuse what a single epoch cannot do."""
+    def _check_partial(self) -> bool:
+        """True, or the reason why a single epoch cannot do this: scikit-learn hides a method that raises here."""
+        try:
+            check_parameters(self._setting)
+        except OptionError:
+            return True  # which the call itself will say
         if not isinstance(self._optimizer(), FirstOrder):
             raise OptionError(f"partial_fit needs an optimizer of mini-batches such as 'adam', not {self.optimizer!r}")
         if self._setting("early_stopping") not in ("auto", False):
@@ -240,6 +243,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
             raise OptionError("partial_fit holds no rows out to calibrate on; use fit, or calibrate='none'")
         if self._setting("n_starts") > 1:
             raise OptionError("partial_fit cannot choose among n_starts trainings; use fit, or n_starts=1")
+        return True
 
     def _read_inputs(self, X: Any, y: Any, *, reset: bool) -> Any:
         """Check X: a matrix of numbers, or a data frame where it has columns that are not numbers."""

@@ -141,7 +141,7 @@ class ClassificationEstimator(ClassifierMixin, FeedForwardEstimator):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = self.class_weight is None
         return tags
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
 
 from chainrule.errors import OptionError
 from chainrule.estimators.classification import ClassificationEstimator
@@ -97,8 +98,12 @@ class FeedForwardClassifier(ClassificationEstimator):
         self.loss = loss
         self.dtype = dtype
 
+    @available_if(lambda self: self._check_partial())
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows; the optimiser's state is kept between calls.
+
+        Not there, as scikit-learn asks, where a single epoch cannot do what the parameters want: L-BFGS, rows held
+        out (``early_stopping=True``, ``calibrate``), ``n_starts``, ``class_weight="balanced"``.
 
         Parameters
         ----------
@@ -115,7 +120,7 @@ class FeedForwardClassifier(ClassificationEstimator):
             raise ValueError(f"classes {given} differ from those of the first call, {self.classes_.tolist()}")
         return self._partial_fit(X, y, sample_weight)
 
-    def _check_partial(self) -> None:
-        super()._check_partial()
+    def _check_partial(self) -> bool:
         if isinstance(self.class_weight, str):
             raise OptionError("partial_fit does not know the whole data's classes; give class_weight as a dict")
+        return super()._check_partial()

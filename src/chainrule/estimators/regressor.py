@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from sklearn.utils.metaestimators import available_if
+
 from chainrule.estimators.regression import RegressionEstimator
 
 
@@ -151,8 +153,12 @@ class FeedForwardRegressor(RegressionEstimator):
         self.loss = loss
         self.dtype = dtype
 
+    @available_if(lambda self: self._check_partial())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows; the optimiser's state is kept between calls.
+
+        Not there, as scikit-learn asks, where a single epoch cannot do what the parameters want: L-BFGS, rows held
+        out (``early_stopping=True``, ``calibrate``), ``n_starts``.
 
         Parameters
         ----------
