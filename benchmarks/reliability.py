@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.reliability_checks import Check
@@ -61,6 +62,19 @@ SECTIONS: dict[str, Section] = {
 }
 
 
+def _tries(checks: Sequence[Check]) -> int:
+    return sum(check.count for check in checks if not check.name.startswith(" "))
+
+
+def outcome(checks: Sequence[Check]) -> str:
+    """How many tries there were, and how many of them ended in an error in one line, as documented."""
+    refused: Counter[str] = Counter()
+    for check in checks:
+        refused.update(check.refused)
+    kinds = ", ".join(sorted(refused))
+    return f"{_tries(checks):,} tries" + (f", {refused.total()} refused in one line ({kinds})" if refused else "")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the sections and print the table; 1 if anything failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__.splitlines()[0])
@@ -83,9 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
             checks.append(check)
         failures = [f"{check.name}: {line}" for check in checks for line in check.failures]
         failed += failures
-        tries = sum(check.count for check in checks if not check.name.startswith(" "))
+        tries = _tries(checks)
         held = "no" if failures else "yes" if tries >= section.least else "so far"
-        rows.append((title, section.bar, f"{tries:,} tries, {len(failures)} failed", held))
+        rows.append((title, section.bar, f"{outcome(checks)}, {len(failures)} failed", held))
     print()
     rows.insert(0, ("", "bar", "seen", "held"))
     widths = [max(len(row[k]) for row in rows) for k in range(4)]

@@ -13,6 +13,10 @@ from typing import Any
 LIMIT = 30.0
 
 
+#: how the answer of a try begins that ended in an error in one line, as documented
+REFUSED = "refused: "
+
+
 @dataclass
 class Check:
     """One line of the table.
@@ -25,12 +29,15 @@ class Check:
     failures : list of str
         What was seen, a line each.
     seconds : float
+    refused : dict
+        How many tries ended in an error in one line that is no failure, by its kind.
     """
 
     name: str
     count: int = 0
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 def run_tries(name: str, tries: Sequence[Any], attempt: Callable[[Any], str], first: Sequence[Any] = ()) -> Check:
@@ -39,7 +46,8 @@ def run_tries(name: str, tries: Sequence[Any], attempt: Callable[[Any], str], fi
     Parameters
     ----------
     attempt : callable
-        Of a try, in the child: what is wrong, or nothing. Whatever it raises is a failure too.
+        Of a try, in the child: what is wrong, or nothing, or `REFUSED` and the kind of an error that is no failure.
+        Whatever it raises is a failure too.
     first : sequence
         Tries that warm a child up: what is imported and compiled once is not counted.
     """
@@ -60,7 +68,10 @@ def run_tries(name: str, tries: Sequence[Any], attempt: Callable[[Any], str], fi
             child.join()
             problem = f"the process died with status {child.exitcode}"
         check.count += 1
-        if problem:
+        if problem.startswith(REFUSED):
+            kind = problem.removeprefix(REFUSED)
+            check.refused[kind] = check.refused.get(kind, 0) + 1
+        elif problem:
             check.failures.append(f"try {k}: {problem}")
         if not child.is_alive() or problem.startswith("hangs"):
             child.kill()

@@ -1,5 +1,8 @@
 """Mixture outputs fitted to data that are hard for a likelihood: every prediction is a number, every error one line.
 
+Errors are counted apart: a training that diverges, and numbers too large to be squared, may be refused in one line; any
+other error is a failure.
+
 Constant targets, repeated rows, outliers of a million standard deviations, three rows, whole numbers, columns of very
 different scales, targets near both ends of float64. A try is a fit with a few epochs; what is asked of the predictive
 distributions afterwards are all their methods, on the training rows and on rows far away from them.
@@ -11,10 +14,10 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from benchmarks.reliability_checks import Check, run_tries
+from benchmarks.reliability_checks import REFUSED, Check, run_tries
 
 import chainrule as cr
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, DivergenceError
 from chainrule.models.scores import scores
 from chainrule.outputs import Distribution
 
@@ -71,13 +74,22 @@ def attempt(each: tuple[str, int]) -> str:
         try:
             model.fit(x * scale, y, sample_weight=weights)
         except ChainruleError as error:
-            return "" if "\n" not in str(error) else f"an error of several lines: {error}"
+            return refusal(error) or f"{name}, seed {seed}: {type(error).__name__}: {error}"
         far = x * scale * 1e6
         problem = wrong(model.predict_dist(x * scale), y) or wrong(model.predict_dist(far), y)
     numeric = [w for w in said if issubclass(w.category, RuntimeWarning)]
     if numeric and not problem:
         problem = f"{numeric[0].message} ({numeric[0].filename}:{numeric[0].lineno})"
     return problem and f"{name}, seed {seed}: {problem}"
+
+
+def refusal(error: ChainruleError) -> str:
+    """`REFUSED` and the kind of an error that is documented and in one line, or nothing."""
+    if "\n" in str(error):
+        return ""
+    if isinstance(error, DivergenceError):
+        return f"{REFUSED}diverged"
+    return f"{REFUSED}numbers too large to be squared" if "cannot be squared" in str(error) else ""
 
 
 def wrong(d: Distribution, y: np.ndarray) -> str:

@@ -9,9 +9,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import reliability_mixtures
-from benchmarks.reliability import SECTIONS
+from benchmarks.reliability import SECTIONS, outcome
+from benchmarks.reliability_checks import REFUSED, run_tries
 from benchmarks.reliability_mixtures import TARGETS, attempt, wrong
 
+import chainrule as cr
+from chainrule.errors import DivergenceError, OptionError
 from chainrule.outputs import Normal
 
 
@@ -22,7 +25,30 @@ def test_the_section_is_entered():
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_short_campaign(name, seed):
-    assert attempt((name, seed)) == ""
+    assert attempt((name, seed)) in ("", f"{REFUSED}numbers too large to be squared")
+
+
+def refuse(each):
+    return f"{REFUSED}DivergenceError" if each else ""
+
+
+def test_errors_are_counted_apart(monkeypatch):
+    check = run_tries("some", [0, 1, 1], refuse)
+    assert (check.count, check.failures, check.refused) == (3, [], {"DivergenceError": 2})
+    assert outcome([check]) == "3 tries, 2 refused in one line (DivergenceError)"
+    for error, counted in (
+        (DivergenceError("the loss became NaN"), True),
+        (DivergenceError("two\nlines"), False),
+        (OptionError("no such option"), False),
+        (OptionError("y is 1e300 in row 0; numbers beyond 1e+150 cannot be squared"), True),
+    ):
+
+        def fit(self, *args, error=error, **others):
+            raise error
+
+        monkeypatch.setattr(cr.FeedForwardRegressor, "fit", fit)
+        assert attempt(("exact", 0)).startswith(REFUSED) == counted
+        assert attempt(("exact", 0))
 
 
 def test_what_is_no_number_is_seen():
