@@ -252,3 +252,19 @@ def test_two_kinks_at_once_are_refused(diabetes):
         cr.penalty_path(cr.FeedForwardRegressor((3,), l1=0.1), X, y, "group_l1")
     with pytest.raises(OptionError, match="not both"):
         cr.LinearRegression(l1=0.1, group_l1=0.1).fit(X, y)
+
+
+@pytest.mark.parametrize("what", ["training", "test"])
+def test_a_fold_without_weight_is_named(what):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 2)), rng.normal(size=60)
+    places = np.arange(60)
+    weights = np.where((places < 20) | (places >= 40), 1.0, 0.0)
+    fold = (places[20:40], places[:20]) if what == "training" else (places[:20], places[20:40])
+    folds = [(places[:40], places[40:]), fold]
+    for model in (
+        cr.PathCV(cr.LinearRegression(), n_strengths=4, cv=folds),
+        cr.SearchCV(cr.LinearRegression(), {"l1": [0.1, 0.2]}, cv=folds),
+    ):
+        with pytest.raises(OptionError, match=f"zero for every {what} row of fold 1; leave that fold out"):
+            model.fit(x, y, sample_weight=weights)

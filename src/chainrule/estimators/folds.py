@@ -11,6 +11,7 @@ from sklearn.model_selection import PredefinedSplit, check_cv
 from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+from chainrule.errors import OptionError
 from chainrule.estimators.base import FeedForwardEstimator
 from chainrule.learn.rows import Rows
 from chainrule.models.inputs import Inputs
@@ -28,6 +29,11 @@ def folds_of(
 
     A row of weight zero is no row: it has no part in how the others are dealt out. Only where ``cv`` is a list of
     places, or numbers the rows otherwise, all rows stay.
+
+    Raises
+    ------
+    OptionError
+        If all of a fold's training or test rows have weight zero.
     """
     X, y = indexable(X, y)
     weights = None
@@ -37,8 +43,15 @@ def folds_of(
         numbered = isinstance(cv, Iterable | PredefinedSplit)
         if not numbered and 0 < len(counts) < len(weights):
             X, y, weights = rows_of(X, y, weights, counts)
-    splits = check_cv(cv, y, classifier=is_classifier(estimator)).split(np.zeros(_num_samples(X)), y)
-    return X, y, weights, list(splits)
+    splits = list(check_cv(cv, y, classifier=is_classifier(estimator)).split(np.zeros(_num_samples(X)), y))
+    if weights is not None and weights.any():
+        for k, (train, test) in enumerate(splits):
+            for what, part in (("training", train), ("test", test)):
+                if not weights[part].any():
+                    raise OptionError(
+                        f"sample_weight is zero for every {what} row of fold {k}; leave that fold out of cv"
+                    )
+    return X, y, weights, splits
 
 
 def rows_of(X: Any, y: Any, weights: np.ndarray | None, part: np.ndarray) -> Part:
