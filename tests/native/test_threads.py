@@ -2,7 +2,10 @@
 
 import ctypes
 import itertools
+import os
+import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,6 +165,40 @@ def test_barrier_is_emitted_for_other_machines() -> None:
     for name in ("aarch64", "x86-64"):
         target = Target.restricted(name)
         assert emit_object(barrier_unit(target).build(), target)
+
+
+@pytest.mark.parametrize(
+    ("triple", "waits"),
+    [
+        ("x86_64-unknown-linux-gnu", "@syscall(i64 202, ptr %round, i64 128"),
+        ("aarch64-unknown-linux-gnu", "@syscall(i64 98, ptr %round, i64 128"),
+        ("arm64-apple-darwin24", "@sched_yield()"),
+        ("x86_64-pc-windows-msvc", "@SwitchToThread()"),
+    ],
+)
+def test_barrier_waits_as_the_system_can(triple: str, waits: str) -> None:
+    text = str(barrier_unit(replace(Target.restricted("x86-64"), triple=triple)).build())
+    assert waits in text
+    assert ("i64 129, i64 2147483647" in text) == ("linux" in triple)  # whoever sleeps is woken
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cores are Linux's")
+def test_members_stay_off_the_callers_core() -> None:
+    before, seen = os.sched_getaffinity(0), {}
+    run_team(lambda member, members: seen.setdefault(member, os.sched_getaffinity(0)), 3, ())
+    assert os.sched_getaffinity(0) == before == seen[0]
+    for member in (1, 2):
+        assert seen[member] <= before
+        assert len(seen[member]) == max(1, len(before) - 1)
+
+
+def test_barrier_with_sleepers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More members than cores, and no patience: all but one sleep, and all are woken, every time."""
+    monkeypatch.setattr("chainrule.native.barrier._SPINS", 1)
+    work = relay().function("work", None, NUMBER, NUMBER, POINTER, POINTER, NUMBER)
+    memory, numbers, rounds = barrier_memory(), np.zeros(7, np.int64), 2000
+    run_team(work, 7, (barrier_address(memory), numbers.ctypes.data, rounds))
+    assert numbers.tolist() == [rounds] * 7
 
 
 def test_helpers_come_when_they_can_and_work_does_not_pile_up() -> None:

@@ -8,7 +8,9 @@ from chainrule.native import code
 from chainrule.native.runtime import Unit
 from chainrule.native.target import Target
 
-_SPINS = 500  # some 20 µs; then let somebody else have the core
+# Some 200 µs: members wait for each other a few µs at a time. Who yields its core sooner gives it, on a busy machine,
+# to another process for some ms; who sleeps is woken at once when its turn comes, whatever else runs.
+_SPINS = 5000
 
 
 def share(
@@ -34,7 +36,7 @@ def emit_barrier(builder: ir.IRBuilder, barrier: ir.Value, members: ir.Value) ->
     """Emit a call that returns once all members have made it. Stores before it are seen by all after it.
 
     The program must be linked with :func:`barrier_unit`. The last to arrive opens the next round, for which the others
-    wait: busily at first, then giving up their core.
+    wait: busily at first, then asleep, where the system can wake them (Linux), or yielding their core.
 
     Parameters
     ----------
@@ -49,11 +51,12 @@ def emit_barrier(builder: ir.IRBuilder, barrier: ir.Value, members: ir.Value) ->
 _BARRIER = "chainrule.barrier"
 
 _BARRIER_CODE = """
-declare {yield_type} @{yield_name}()
+{declarations}
 declare void @{pause_name}({pause_type})
 
 define void @{name}(ptr %arrived, i64 %members) {{
 entry:
+  %asleep = getelementptr i8, ptr %arrived, i64 4
   %round = getelementptr i8, ptr %arrived, i64 64
   %now = load atomic i32, ptr %round acquire, align 4
   %before = atomicrmw add ptr %arrived, i32 1 acq_rel
@@ -64,8 +67,8 @@ entry:
 last:
   store atomic i32 0, ptr %arrived monotonic, align 4
   %next = add i32 %now, 1
-  store atomic i32 %next, ptr %round release, align 4
-  ret void
+  store atomic i32 %next, ptr %round seq_cst, align 4
+  {wake}
 wait:
   %spins = phi i32 [ {spins}, %entry ], [ %fewer, %spin ], [ 0, %give ]
   %seen = load atomic i32, ptr %round acquire, align 4
@@ -79,12 +82,26 @@ spin:
   %fewer = sub i32 %spins, 1
   br label %wait
 give:
-  call {yield_type} @{yield_name}()
+  {give}
   br label %wait
 done:
   ret void
 }}
 """
+
+# futex(2): sleep while the round is still this one; who opens the next round looks for sleepers after that, and who
+# falls asleep says so before the system looks at the round, so that nobody sleeps on (Drepper 2011, Futexes are tricky)
+_SLEEP = """%sleepers = atomicrmw add ptr %asleep, i32 1 seq_cst
+  %expected = zext i32 %now to i64
+  call i64 (i64, ...) @syscall(i64 {futex}, ptr %round, i64 128, i64 %expected, ptr null)
+  %woken = atomicrmw sub ptr %asleep, i32 1 seq_cst"""
+_WAKE = """%waiting = load atomic i32, ptr %asleep seq_cst, align 4
+  %nobody = icmp eq i32 %waiting, 0
+  br i1 %nobody, label %done, label %wake
+wake:
+  call i64 (i64, ...) @syscall(i64 {futex}, ptr %round, i64 129, i64 2147483647)
+  ret void"""
+_FUTEX = {"x86_64": 202, "aarch64": 98}  # its number among Linux's system calls
 
 
 def emit_wait_for_zero(builder: ir.IRBuilder, counter: ir.Value, patience: ir.Value, target: Target) -> None:
@@ -117,15 +134,21 @@ def _pause(target: Target) -> tuple[str, tuple[int, ...]]:
 
 def barrier_unit(target: Target) -> Unit:
     """The barrier's own code, to be linked with a program that uses :func:`emit_barrier`."""
-    windows = "windows" in target.triple
     pause, given = _pause(target)
+    futex = _FUTEX.get(target.triple.partition("-")[0]) if "linux" in target.triple else None
+    if futex is not None:
+        declarations, give, wake = "declare i64 @syscall(i64, ...)", _SLEEP, _WAKE
+    else:
+        name = "SwitchToThread" if "windows" in target.triple else "sched_yield"
+        declarations, give, wake = f"declare i32 @{name}()", f"call i32 @{name}()", "ret void"
     text = _BARRIER_CODE.format(
         name=_BARRIER,
         spins=_SPINS,
         pause_name=pause,
         pause_type=", ".join("i32" for _ in given),
         pause=", ".join(f"i32 {k}" for k in given),
-        yield_name="SwitchToThread" if windows else "sched_yield",
-        yield_type="i32",
+        declarations=declarations,
+        give=give.format(futex=futex),
+        wake=wake.format(futex=futex),
     )
     return Unit(lambda: text, level=0, name="barrier")

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache as memoize
 from queue import SimpleQueue
 from typing import Any
@@ -61,7 +62,7 @@ def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any
     if members == 1:
         function(0, 1, *arguments)
         return
-    gate, called, errors = threading.Event(), threading.Event(), []
+    gate, called, errors, cores = threading.Event(), threading.Event(), [], [-1]
 
     def work(number: int) -> None:
         try:
@@ -72,6 +73,7 @@ def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any
     def follow(number: int) -> None:
         gate.wait()
         if called.is_set():
+            _leave(cores[0])
             work(number)
 
     threads: list[threading.Thread] = []
@@ -81,6 +83,7 @@ def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any
             thread.start()
             threads.append(thread)
         called.set()
+        cores[0] = _current_core()
     finally:
         gate.set()
         if called.is_set():
@@ -89,6 +92,27 @@ def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any
             thread.join()
     if errors:
         raise errors[0]
+
+
+def _leave(core: int) -> None:
+    """Keep this thread off a core, where the thread works that it will wait for.
+
+    Where other processes have the other cores, Linux lets a thread that is woken up share its waker's, and both then
+    wait for each other in turn: measured with one busy process of low priority, up to five times slower.
+    """
+    if sys.platform == "linux":
+        others = os.sched_getaffinity(0) - {core}
+        if others:
+            with suppress(OSError):
+                os.sched_setaffinity(0, others)
+
+
+def _current_core() -> int:
+    """The core this thread runs on, or -1 where the system does not tell."""
+    try:
+        return int(ctypes.CDLL(None).sched_getcpu()) if sys.platform == "linux" else -1
+    except (OSError, AttributeError):
+        return -1
 
 
 def offer(work: Callable[[int], Any], helpers: int) -> None:
