@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+import threading
 
 import numpy as np
 import pytest
@@ -112,6 +113,25 @@ def test_no_name_gets_out_of_its_comment(compiled):
     assert source.isascii()
     given = run_rows(compiled({"m": source})["m"], predictor_of(model), model.inputs.arrays(frame)[0])
     assert difference(given, expected(model, frame)) < 1e-12
+
+
+@needs_compiler
+def test_wide_models_need_no_stack(compiled):
+    """Got through: a hidden layer of twenty thousand units overflowed the stack of a thread."""
+    model = model_of(cr.Gaussian(), (20_000,))
+    source = to_c(model)
+    assert "OWN_MEMORY double v" in source
+    assert "OWN_MEMORY" not in to_c(model_of(cr.Gaussian(), (200,)))
+    function, found = compiled({"wide": source})["wide"], {}
+    before = threading.stack_size(256 << 10)
+    try:
+        rows = matrix()
+        work = threading.Thread(target=lambda: found.update(run_rows(function, predictor_of(model), rows)))
+        work.start()
+        work.join()
+    finally:
+        threading.stack_size(before)
+    assert difference(found, expected(model, rows)) < 1e-12
 
 
 def test_what_c_lacks_is_refused_by_name():

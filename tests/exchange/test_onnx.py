@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 onnx = pytest.importorskip("onnx", reason='needs onnx: pip install "chainrule[onnx]"')
@@ -31,7 +32,8 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 import chainrule as cr  # noqa: E402
 from chainrule.errors import OptionError  # noqa: E402
 from chainrule.models.export import to_onnx  # noqa: E402
-from chainrule.tables import Categorical  # noqa: E402
+from chainrule.models.inputs import Inputs  # noqa: E402
+from chainrule.tables import Categorical, fit_encoder, infer_schema  # noqa: E402
 
 #: relative; what is composed in float64 reaches 1e-9, erf is taken in float32
 TOLERANCE = {"unit gelu": 1e-5}
@@ -177,3 +179,17 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(OptionError, match=r"pip install \"chainrule\[onnx\]\""):
         to_onnx(CASES["layers none"])
+
+
+def test_columns_that_are_named_like_what_is_inside():
+    """Got through: a column without a name beside one called like its place, and columns called like nodes."""
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame({name: rng.normal(size=20) for name in ("x1", "", "/rows", "/c0", "//0_Concat", "x1_")})
+    inputs = Inputs(fit_encoder(infer_schema(table), table), named=True)
+    model = model_of(cr.Gaussian(), inputs=inputs)
+    proto = to_onnx(model)
+    onnx.checker.check_model(proto, full_check=True)
+    names = [given.name for given in proto.graph.input]
+    assert names == ["x1", "x1__", "/rows", "/c0", "//0_Concat", "x1_"]
+    columns = {name: table[:, [k]].to_numpy() for k, name in enumerate(names)}
+    assert difference(run_reference(proto, columns), expected(model, table)) < 1e-12

@@ -106,9 +106,11 @@ def c_source(predictor: Predictor) -> str:
         body.copy(View("out", first, _row_major(node.shape), node.type), views[i])
         first += size
     notes = [*predictor.notes(), "predict() reads the columns from row and writes", *places]
-    text = "\n".join("    " + line for line in body.lines)
+    own = _OWN_MEMORY if body.bytes > _MOST_STACK else ""
+    text = "\n".join("    " + line for line in body.lines).replace(_OWN, "OWN_MEMORY " if own else "")
     return _PAGE.format(
         notes="\n".join(f" * {line}".rstrip() for line in notes),
+        own=own,
         n_columns=len(predictor.encodings),
         n_outputs=first,
         constants="\n".join(lines for name, lines in body.constants.items() if f"{name}[" in text),
@@ -123,6 +125,7 @@ class _Body:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.bytes = 0  # of all arrays of the function
         self.constants: dict[str, str] = {}
         self._known: dict[tuple[str, tuple[int, ...], bytes], View] = {}
 
@@ -169,7 +172,8 @@ class _Body:
     depth = 0
 
     def _declare(self, view: View) -> None:
-        self.lines.append(f"{_TYPES[view.type.dtype.name]} {view.name}[{max(1, view.type.size)}];")
+        self.bytes += view.type.size * view.type.dtype.itemsize
+        self.lines.append(f"{_OWN}{_TYPES[view.type.dtype.name]} {view.name}[{max(1, view.type.size)}];")
 
     def _reshaped(self, name: str, node: Node, x: View) -> View:
         """A row-major copy in another shape."""
@@ -410,6 +414,21 @@ def _number(value: object) -> str:
     return f"({number!r})" if np.signbit(number) else repr(number)
 
 
+#: bytes of the function's arrays that fit any thread's stack; beyond, each thread has memory of its own for them
+_MOST_STACK = 1 << 17
+_OWN = "@own "  # before every array's type, until it is known how much memory all take
+_OWN_MEMORY = """
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L && !defined(__STDC_NO_THREADS__)
+#define OWN_MEMORY static _Thread_local
+#elif defined(__GNUC__)
+#define OWN_MEMORY static __thread
+#elif defined(_MSC_VER)
+#define OWN_MEMORY static __declspec(thread)
+#else
+#define OWN_MEMORY static /* one call at a time */
+#endif
+"""
+
 _PAGE = """/* A fitted model, written by chainrule export. It needs nothing but C99's standard library.
  *
 {notes}
@@ -417,7 +436,7 @@ _PAGE = """/* A fitted model, written by chainrule export. It needs nothing but 
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-
+{own}
 #define N_COLUMNS {n_columns}
 #define N_OUTPUTS {n_outputs}
 

@@ -39,7 +39,10 @@ def onnx_model(predictor: Predictor) -> onnx.ModelProto:
     GraphError
         Naming the node and the primitive that ONNX operators do not express.
     """
-    body = Body()
+    prefix = "/"
+    while any(name.startswith(prefix) for name in (*predictor.outputs, *(e.name for e in predictor.encodings))):
+        prefix += "/"
+    body = Body(prefix=prefix)
     graph, axes = predictor.rows.graph, predictor.rows.axes
     given, matrix = _columns(predictor, body)
     body.nodes.append(("Shape", [matrix], body.rows, {"start": 0, "end": 1}))
@@ -117,8 +120,12 @@ def _columns(predictor: Predictor, body: Body) -> tuple[list[tuple[str, Any]], s
         return [("X", np.float64)], "X"
     given: list[tuple[str, Any]] = []
     parts = []
+    taken = {encoding.name for encoding in predictor.encodings}
     for k, encoding in enumerate(predictor.encodings):
         name = encoding.name or f"x{k}"
+        while not encoding.name and name in taken:
+            name += "_"
+        taken.add(name)
         if isinstance(encoding, Categorical):
             given.append((name, np.object_))
             parts.append(_codes(name, encoding, body))

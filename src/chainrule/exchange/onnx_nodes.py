@@ -30,24 +30,29 @@ class Body:
     ----------
     nodes : list of (operator, inputs, output, attributes)
     constants : dict of str to array
-    rows : str
-        Name of an int64 vector that holds the number of rows.
+    prefix : str
+        What the names of nodes and constants begin with, and those of columns and outputs do not.
     """
 
     nodes: list[tuple[str, list[str], str, dict[str, Any]]] = field(default_factory=list)
     constants: dict[str, np.ndarray] = field(default_factory=dict)
-    rows: str = "/rows"
+    prefix: str = "/"
+
+    @property
+    def rows(self) -> str:
+        """Name of an int64 vector that holds the number of rows."""
+        return f"{self.prefix}rows"
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; the name of its value."""
-        name = f"/{len(self.nodes)}_{operator}"
+        name = f"{self.prefix}{len(self.nodes)}_{operator}"
         self.nodes.append((operator, list(inputs), name, attributes))
         return name
 
     def constant(self, value: Any, dtype: Any = None) -> str:
         """A constant's name."""
         array = np.asarray(value, dtype)
-        name = f"/c{len(self.constants)}"
+        name = f"{self.prefix}c{len(self.constants)}"
         self.constants[name] = array
         return name
 
