@@ -81,6 +81,15 @@ def test_numbers_of_many_members_are_read_part_by_part(monkeypatch):
     assert rows == [64, 64, 64, 64, 44] * 3
 
 
+def test_distributions_beyond_memory_are_refused(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    model = cr.FeedForwardRegressor((4,), n_members=3, max_iter=2, random_state=0).fit(X, X[:, 0])
+    monkeypatch.setattr("chainrule.memory.machine_memory", lambda: 24 * 300 * 3 * 2)
+    assert model.predict_dist(X).mean().shape == (300,)
+    with pytest.raises(cr.errors.OutOfMemoryError, match=r"301 rows by 3 networks takes .* use fewer rows"):
+        model.predict_dist(np.resize(X, (301, 2)))
+
+
 def test_members_share_the_graph_of_their_outputs(monkeypatch):
     from chainrule.learn import step
     from chainrule.models import fit as module

@@ -21,7 +21,7 @@ from chainrule.graph.serial import Cost, cost, graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, scope, trace
 from chainrule.graph.types import ArrayType
 from chainrule.learn.blocks import BLOCK, BlockRunner
-from chainrule.memory import machine_memory
+from chainrule.memory import check_room, machine_memory
 from chainrule.models.calibration import Calibration
 from chainrule.models.inputs import Inputs
 from chainrule.models.stored import MOST_TRIED, Description, check_constants, check_network, check_numbers, most_cost
@@ -140,7 +140,16 @@ class Model:
         return min(LARGEST / max(1.0, *self.target.scale), float(np.finfo(kind).max))
 
     def distribution(self, columns: Sequence[np.ndarray]) -> Distribution:
-        """The predictive distribution of each row, in the target's own units; members are mixed with equal weights."""
+        """The predictive distribution of each row, in the target's own units; members are mixed with equal weights.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If its numbers, those of every member for every row, are more than there is memory for; `read` needs less.
+        """
+        n_rows, n_members = len(columns[0]), len(self.members)
+        numbers = n_rows * n_members * self.output.n_raw(len(self.target.names))
+        check_room(numbers, f"the distribution of {n_rows:,} rows by {n_members:,} networks")
         return self._mixed(self.raw(columns))
 
     def _mixed(self, raw: Sequence[np.ndarray]) -> Distribution:
