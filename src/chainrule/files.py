@@ -130,8 +130,11 @@ def _beside(target: Path) -> tuple[int, str]:
 
 def _keep(file: Path, previous: Path) -> None:
     """Give a file a second name; on file systems without links, its only one."""
+    if previous.exists() and previous.samefile(file):
+        return  # as after a kill between the two renamings; to rename one name of a file to the other does nothing
     link = previous.with_name(f".{previous.name}.{os.getpid()}.part")
     try:
+        link.unlink(missing_ok=True)
         os.link(file, link)
     except OSError:
         os.replace(file, previous)

@@ -90,6 +90,25 @@ def test_the_previous_file_is_kept_and_used_where_the_newest_is_damaged(path):
         read_checkpoint(path)
 
 
+def test_the_newest_file_is_never_away_after_a_kill_between_two_renamings(path, monkeypatch):
+    """A campaign of kills found it: both names were one file, so a link stayed, and the next could not be made."""
+    snapshots = [taken(k) for k in (1, 2, 3)]
+    write_checkpoint(path, Checkpoint({}, {"one": snapshots[0]}))
+    os.link(path, previous_of(path))
+    replace, there = os.replace, []
+
+    def watched(*names):
+        replace(*names)
+        there.append(path.exists())
+
+    monkeypatch.setattr(os, "replace", watched)
+    for each in snapshots[1:]:
+        write_checkpoint(path, Checkpoint({}, {"one": each}))
+    assert there == [True] * 3  # the first of them has its second name already
+    assert {p.name for p in path.parent.iterdir()} == {path.name, previous_of(path).name}
+    assert read_checkpoint(previous_of(path)).trainings["one"].facts["epoch"] == 2
+
+
 def test_without_links_the_previous_file_is_kept_too(path, monkeypatch):
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(OSError(errno.EPERM, "no links")))
     for epochs in (1, 2):
