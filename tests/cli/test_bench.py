@@ -53,6 +53,12 @@ def test_what_cannot_be_is_refused_in_one_line(arguments, what, capsys):
     assert len(refusal.strip().splitlines()) == 1
 
 
+def test_without_native_code_there_is_nothing_to_measure(monkeypatch, capsys):
+    monkeypatch.setattr("chainrule.native.runtime.unavailable", lambda: "no executable memory")
+    assert run(["bench", "--quick"]) == 1
+    assert "measure native code, which cannot run here (no executable memory)" in capsys.readouterr().err
+
+
 def test_help_imports_no_benchmark():
     code = (
         "import sys; from chainrule.cli import run; run(['--help']); print([m for m in sys.modules if '.bench.' in m])"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.calculus import grad
 from chainrule.errors import TraceError
 from chainrule.native.cache import shared_cache
 from chainrule.native.compile import NativeProgram
@@ -95,6 +96,23 @@ def test_without_llvm_functions_run_on_numpy_with_one_warning():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "[0. 0.] [0. 0. 0.] (array([2.]), array([1.]))\n", done.stderr
     assert done.stderr.count("native code cannot run here") == 1
+
+
+def test_inside_of_what_is_recorded_it_is_the_function_itself():
+    f = compile(lambda x, n=2: np.sum(np.sin(x) ** n))
+    x = np.array([0.3, -1.2])
+    wanted = np.sin(2 * x)
+    np.testing.assert_allclose(grad(f)(x), wanted, rtol=1e-12)
+    np.testing.assert_allclose(compile(grad(f))(x), wanted, rtol=1e-12)
+    np.testing.assert_allclose(compile(lambda x: f(x) + 1.0)(x), f(x) + 1.0, rtol=1e-12)
+    assert not hasattr(f(x), "recorder")
+
+
+def test_masked_arrays_are_refused():
+    masked = np.ma.masked_invalid([1.0, np.nan])
+    for refuse in (compile(np.sum), grad(np.sum)):
+        with pytest.raises(TraceError, match=r"is a masked array, whose mask would be ignored; use \.filled"):
+            refuse(masked)
 
 
 def test_names_of_arguments():

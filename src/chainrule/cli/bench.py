@@ -38,6 +38,11 @@ def bench(
     from dataclasses import asdict
     from json import dumps
 
+    from chainrule.native.function import obstacle
+
+    reason = obstacle()
+    if reason is not None:
+        raise OptionError(f"the benchmarks measure native code, which cannot run here ({reason})")
     from chainrule.bench.cases import CASES
     from chainrule.bench.latency import run_latency
     from chainrule.bench.peers import PEERS

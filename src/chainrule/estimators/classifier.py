@@ -25,6 +25,8 @@ class FeedForwardClassifier(ClassificationEstimator):
     class_weight : dict, "balanced" or None
         Weights of classes, multiplied into the row weights, on the validation rows too. For one target column; several
         binary ones have classes of their own each, so that only `sample_weight` says what is meant.
+    loss : callable, optional
+        As of the regressor; y are then the classes' places in `classes_`, as floating-point numbers, (n, n_targets).
 
     Attributes
     ----------

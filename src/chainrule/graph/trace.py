@@ -257,8 +257,10 @@ def as_recordable(value: Any, what: str = "argument", dtype: Any = None) -> np.n
     Raises
     ------
     TraceError
-        For complex numbers, text and objects.
+        For complex numbers, text and objects, and for masked arrays.
     """
+    if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
+        raise TraceError(f"{what} is a masked array, whose mask would be ignored; use .filled(...) or .compressed()")
     array = np.array(value, dtype=dtype, order="C")
     dtype = array.dtype
     if dtype in _RECORDABLE:

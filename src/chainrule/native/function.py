@@ -14,7 +14,7 @@ import numpy as np
 import chainrule.primitives  # noqa: F401  fills the dispatch tables
 from chainrule.errors import CompileError, TraceError
 from chainrule.graph.graph import Graph
-from chainrule.graph.trace import argument_names, as_recordable, function_name, label, trace
+from chainrule.graph.trace import Traced, argument_names, as_recordable, function_name, label, trace
 from chainrule.graph.tree import TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
 from chainrule.native.cache import shared_cache
@@ -41,7 +41,8 @@ def compile(f: Callable[..., Any], *, target: Target | None = None) -> Compiled:
     Parameters
     ----------
     f : callable
-        Plain NumPy code, as for `chainrule.grad`; ``compile(value_and_grad(f))`` works too.
+        Plain NumPy code, as for `chainrule.grad`; ``compile(value_and_grad(f))`` works too, and so does
+        ``grad(compile(f))``, which differentiates f as it is written.
     target : Target, optional
         Default: the host.
 
@@ -90,6 +91,8 @@ class Compiled:
             if found is not None:
                 return _results(found[0].run(*plain), found[1])
         leaves, tree = flatten((args, kwargs))
+        if any(isinstance(leaf, Traced) for leaf in leaves):  # inside of what is being recorded
+            return self._f(*args, **kwargs)
         data, key = self._sorted(leaves)
         try:
             found = self._programs.get((tree, key))
@@ -153,7 +156,7 @@ class Compiled:
         return replace(program.report(), peak=peak(min(kinds, default="float64")))
 
     def _need_native_code(self) -> None:
-        reason = _obstacle()
+        reason = obstacle()
         if reason is not None:
             raise CompileError(f"{function_name(self._f)}: there is no native code to look at ({reason})")
 
@@ -193,7 +196,7 @@ class Compiled:
 
 def executable(graph: Graph, target: Target | None = None) -> _Runs:
     """The graph compiled, or the graph itself, with a warning, where native code cannot run."""
-    reason = _obstacle()
+    reason = obstacle()
     if reason is not None:
         warn_fallback(reason)
         return graph
@@ -202,7 +205,7 @@ def executable(graph: Graph, target: Target | None = None) -> _Runs:
     return compile_graph(graph, target, shared_cache())
 
 
-def _obstacle() -> str | None:
+def obstacle() -> str | None:
     """Why there is no native code, or None."""
     try:
         from chainrule.native.runtime import unavailable
