@@ -152,6 +152,48 @@ def test_graphs_that_keep_all_their_values(folder, capsys, n_values, status):
     assert peak.bytes < 600 * 2**20
 
 
+def test_names_made_of_nothing(folder, capsys):
+    """Got through: a column's name of two megabytes is in the names of all its categories: 400 GB of a file of 7 MB."""
+    description, tensors = parts_of(model())
+    categories = [f"{k:x}" for k in range(200_000)]
+    encoding = {"kind": "categorical", "name": "n" * 2_000_000, "missing": False, "categories": categories}
+    description["inputs"]["encoder"] = json.dumps({"encodings": [encoding], "bend": 2.0})
+    content = put_together(description, tensors)
+    with PeakMemory() as peak:
+        assert predict(folder, capsys, content)[0] == 1
+    assert peak.bytes < len(content) + 64 * 2**20
+
+
+@pytest.mark.parametrize(("spread", "status"), [(1e-4, 1), (0.5, 0), (1e10, 1), (1.7e308, 1)])
+def test_spreads_that_make_no_sense(folder, capsys, spread, status):
+    """Got through: predictions of NaN where the factor of the spread was 10^300."""
+    description, tensors = parts_of(model())
+    description["calibration"] = {"spread": spread, "levels": [], "weights": []}
+    assert predict(folder, capsys, put_together(description, tensors), "--interval", "0.9")[0] == status
+
+
+@pytest.mark.parametrize("log_rate", [1e280, 1e300])
+def test_counts_beyond_all_numbers(folder, capsys, log_rate):
+    """Got through: a rate that was infinite."""
+    description, _ = parts_of(model())
+    graph = cr.trace(
+        lambda theta, buffers, x: np.where(np.isnan(x[:, :1]), 0.0, x[:, :1]) * 0.0 + log_rate,
+        ArrayType.of(np.zeros(20)),
+        {},
+        ArrayType((32, len(json.loads(description["inputs"]["encoder"])["encodings"])), np.dtype(np.float64)),
+    )
+    record, constants = graph_to_dict(graph)
+    tensors = {"member0.theta": np.zeros(20)} | {f"graph32.{k}": v for k, v in enumerate(constants)}
+    target = json.loads(description["target"]) | {"center": [0.0], "scale": [1.0]}
+    description |= {
+        "graphs": {"32": record},
+        "output": {"name": "poisson"},
+        "target": json.dumps(target),
+        "network": None,
+    }
+    assert predict(folder, capsys, put_together(description, tensors))[0] == (log_rate > 1e290)
+
+
 def test_more_than_the_machine_has_is_refused_before_it_is_taken(folder, capsys, monkeypatch):
     monkeypatch.setattr("chainrule.models.model.machine_memory", lambda: 2**27)
     (folder / "m.chainrule").write_bytes(hoarding(200_000, 2))
@@ -305,6 +347,31 @@ def test_names_of_classes_are_text_and_nothing_else(folder, capsys):
     assert f"p_{EVIL}" in pl.read_csv("p.csv").columns[1]
     assert run(["summary", "m.chainrule"]) == 0
     assert capsys.readouterr().out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("place", ["field", "input", "encoder", "output", "layer", "primitive"])
+def test_refusals_repeat_no_control_characters(folder, capsys, place):
+    """Got through: names of fields and primitives reached the terminal as they were."""
+    description, tensors = parts_of(model())
+    match place:
+        case "field":
+            description[EVIL] = 1
+        case "input":
+            description["inputs"][EVIL] = 1
+        case "encoder":
+            description["inputs"]["encoder"] = json.dumps({EVIL: 1})
+        case "output":
+            description["output"][EVIL] = 1
+        case "layer":
+            description["network"]["layers"][0][EVIL] = 1
+        case "primitive":
+            description["graphs"]["32"]["nodes"][-1]["primitive"] = EVIL
+    (folder / "m.chainrule").write_bytes(put_together(description, tensors))
+    with pytest.raises(cr.ModelFileError) as refusal:
+        load_model("m.chainrule")
+    assert str(refusal.value).isprintable()
+    assert run(["predict", "m.chainrule", "t.csv"]) == 1
+    assert capsys.readouterr().err.removesuffix("\n").isprintable()
 
 
 def test_names_of_targets_are_text_and_nothing_else(folder, capsys):

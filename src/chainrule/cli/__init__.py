@@ -25,6 +25,7 @@ from chainrule.cli.play import play
 from chainrule.cli.predict import predict
 from chainrule.cli.score import score
 from chainrule.cli.summary import summary
+from chainrule.cli.terminal import plain
 from chainrule.errors import ChainruleError, TrainingStopped
 
 
@@ -91,7 +92,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _refuse(message: str) -> int:
-    print(f"chainrule: {' '.join(message.split())}", file=sys.stderr)
+    print(f"chainrule: {plain(' '.join(message.split()))}", file=sys.stderr)
     return 1
 
 

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from chainrule.errors import CheckpointError, ModelFileError
-from chainrule.exchange.modelfile import read_model_file, write_model_file
+from chainrule.exchange.modelfile import one_line, read_model_file, write_model_file
 from chainrule.learn.checkpoint import Snapshot
 
 FORMAT = "chainrule checkpoint"
@@ -116,7 +116,9 @@ def _read(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         said = msgspec.convert(description, _Description)
     except msgspec.ValidationError as error:
-        raise ModelFileError(f"{os.fspath(path)}: the description is damaged ({error}); start again") from None
+        raise ModelFileError(
+            f"{os.fspath(path)}: the description is damaged ({one_line(error)}); start again"
+        ) from None
     arrays: dict[str, dict[str, np.ndarray]] = {key: {} for key in said.trainings}
     for name, array in tensors.items():
         key, slash, part = name.partition("/")

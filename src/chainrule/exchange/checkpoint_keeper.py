@@ -13,6 +13,7 @@ from threading import RLock
 
 from chainrule.errors import CheckpointError, OptionError, TrainingStopped
 from chainrule.exchange.checkpoint import Checkpoint, read_checkpoint, tidy, write_checkpoint
+from chainrule.exchange.modelfile import one_line
 from chainrule.files import check_writable
 from chainrule.learn.checkpoint import Snapshot, restore, snapshot
 from chainrule.learn.training import Training
@@ -196,15 +197,16 @@ class CheckpointKeeper:
         for name, value in self._identity.items():
             if found.get(name) == value:
                 continue
+            theirs = one_line(found.get(name, "none"))
             if name in _VERSIONS:
                 warnings.warn(
-                    f"{self._resumed} was written with {name} {found.get(name)}, this is {value}; the bits may differ "
+                    f"{self._resumed} was written with {name} {theirs}, this is {value}; the bits may differ "
                     "from those of an uninterrupted training",
                     stacklevel=3,
                 )
                 continue
             what = f"was of other {name}" if name.endswith(" rows") else f"began with other {name}"
-            said = "" if name.endswith("rows") or len(value) > 60 else f" ({found.get(name, 'none')}, now {value})"
+            said = "" if name.endswith("rows") or len(value) > 60 else f" ({theirs}, now {value})"
             raise CheckpointError(
                 f"{self._resumed}: the interrupted training {what}{said}; give the same table and options, or start "
                 "again without resuming"

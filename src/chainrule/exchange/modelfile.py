@@ -230,7 +230,7 @@ def _envelope(metadata: _Metadata, format: str) -> tuple[str, str]:
     try:
         envelope = msgspec.json.decode(metadata.chainrule, type=_Envelope)
     except _BAD_JSON as error:
-        raise ModelFileError(f"the envelope is damaged ({_one_line(error)}); {_HELP}") from None
+        raise ModelFileError(f"the envelope is damaged ({one_line(error)}); {_HELP}") from None
     return envelope.model, envelope.sha256
 
 
@@ -272,7 +272,7 @@ def _description(text: str) -> dict[str, Any]:
     except msgspec.ValidationError:
         raise ModelFileError(f"the description is not an object; {_HELP}") from None
     except _BAD_JSON as error:
-        raise ModelFileError(f"the description is not valid JSON ({_one_line(error)}); {_HELP}") from None
+        raise ModelFileError(f"the description is not valid JSON ({one_line(error)}); {_HELP}") from None
 
 
 def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:
@@ -284,5 +284,7 @@ def _checksum(text: str, tensors: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def one_line(error: object) -> str:
+    """An error in a line, control characters written out: it may repeat what a hostile file says."""
+    text = " ".join(str(error).split())[:200]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

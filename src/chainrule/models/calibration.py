@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import ModelFileError
 from chainrule.models.stored import CalibrationRecord
 from chainrule.outputs import Distribution
-from chainrule.outputs.calibration import conformal_margin, with_spread
+from chainrule.outputs.calibration import NARROWEST, WIDEST, conformal_margin, with_spread
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Calibration:
         levels = np.array(record.levels, np.float64)
         fits = levels.shape in ((n_targets, len(weights)), (0,)) and weights.ndim == 1
         right = np.isfinite(levels).all() and np.isfinite(weights).all() and (weights >= 0).all()
-        if not fits or not right or not 0.0 < spread < np.inf or (levels < 0).any() or (levels > 1).any():
+        if not fits or not right or not NARROWEST / 2 < spread < 2 * WIDEST or (levels < 0).any() or (levels > 1).any():
             raise ModelFileError("the calibration is not as it must be")
         return cls(spread, levels, weights)
 

@@ -51,7 +51,7 @@ class Inputs:
     @property
     def n_features(self) -> int:
         """Number of the network's inputs."""
-        return len(self.encoder.feature_names)
+        return len(self.encoder.groups)
 
     @property
     def groups(self) -> tuple[int, ...]:

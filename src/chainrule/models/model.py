@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ChainruleError, GraphError, ModelFileError, OptionError, OutOfMemoryError
-from chainrule.exchange.modelfile import read_model_file, refuse_repeated_names, write_model_file
+from chainrule.exchange.modelfile import one_line, read_model_file, refuse_repeated_names, write_model_file
 from chainrule.graph.graph import Graph
 from chainrule.graph.serial import Cost, cost, graph_from_dict, graph_to_dict
 from chainrule.graph.trace import label, scope, trace
@@ -30,8 +30,9 @@ from chainrule.outputs import Distribution, Output, mixture_of, output_from_json
 from chainrule.passes import optimize
 from chainrule.tables import TargetEncoder
 
-#: predictions beyond this, in the target's own units, are no numbers to work with
-LARGEST = 1e306
+#: predictions beyond this, in the target's own units, are no numbers to work with; calibration may make a spread a
+#: thousand times as wide, and a Poisson rate grows by 10^13 for each raw number
+LARGEST = 1e290
 #: raw outputs held at a time where only numbers made of them are asked for
 _AT_ONCE = 1 << 22
 
@@ -121,7 +122,7 @@ class Model:
                 raw = [self._runner([m.theta, *m.buffers.values()], columns)[0] for m in self.members]
             self._check_raw(raw)
         except (ValueError, IndexError, ArithmeticError) as error:  # such as an index out of bounds, a singular matrix
-            what = f"the model cannot predict: {_one_line(error)}"
+            what = f"the model cannot predict: {one_line(error)}"
             if self.source:
                 raise ModelFileError(f"{self.source}: {what}; {_AGAIN}") from None
             raise GraphError(f"{what}; train the model again") from None
@@ -263,7 +264,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         ArithmeticError,
         RecursionError,
     ) as error:
-        detail = _one_line(error) or type(error).__name__
+        detail = one_line(error) or type(error).__name__
     raise ModelFileError(f"{name}: the description does not fit together: {detail}; {_AGAIN}")
 
 
@@ -373,7 +374,3 @@ def _describe(network: Network | None) -> dict[str, Any] | None:
         return network.to_json()
     except OptionError:
         return None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

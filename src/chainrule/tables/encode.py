@@ -46,6 +46,8 @@ BEND = 2.0
 REACH = 1e6
 #: code of a category that training did not have
 UNSEEN = -1.0
+#: characters of the names of all inputs: a column's name is in that of each of its categories
+MOST_CHARACTERS = 1 << 24
 
 Scaling = Literal["robust", "standard"]
 _SCALINGS = {"robust": robust_scaling, "standard": standard_scaling}
@@ -104,7 +106,6 @@ class _Plan(NamedTuple):
     missing: np.ndarray
     order: np.ndarray
     groups: np.ndarray
-    names: tuple[str, ...]
 
 
 class Encoder(Stored, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -128,16 +129,26 @@ class Encoder(Stored, frozen=True, forbid_unknown_fields=True, dict=True):
             raise ValueError(f"bend {self.bend} makes no sense")
         if not self.encodings or len(set(self.columns)) < len(self.encodings):
             raise TableError(f"there must be input columns, each with a name of its own, got {listed(self.columns)}")
+        longest = max(self.encodings, key=_characters)
+        if sum(map(_characters, self.encodings)) > MOST_CHARACTERS:
+            raise TableError(
+                f"the names of all categories, each after its column's, have more than {MOST_CHARACTERS:,} characters; "
+                f"shorten the name of {shown(longest.name)}, or leave that column out"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the raw columns."""
         return tuple(e.name for e in self.encodings)
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the network's inputs, such as ``sex=female`` and ``age is missing``."""
-        return self._plan.names
+        names = []
+        for e in self.encodings:
+            names += [f"{e.name}={c}" for c in e.categories] if isinstance(e, Categorical) else [e.name]
+            names += [f"{e.name} is missing"] if e.missing else []
+        return tuple(names)
 
     @property
     def groups(self) -> np.ndarray:
@@ -254,18 +265,18 @@ class Encoder(Stored, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def _plan(self) -> _Plan:
-        # (family, raw column, code, name) of each input, column by column; the blocks are sorted by family
-        inputs: list[tuple[int, int, int, str]] = []
+        # (family, raw column, code) of each input, column by column; the blocks are sorted by family
+        inputs: list[tuple[int, int, int]] = []
         for k, e in enumerate(self.encodings):
             match e:
                 case Numeric():
-                    inputs.append((0, k, 0, e.name))
+                    inputs.append((0, k, 0))
                 case Boolean():
-                    inputs.append((1, k, 0, e.name))
+                    inputs.append((1, k, 0))
                 case Categorical():
-                    inputs += [(2, k, code, f"{e.name}={category}") for code, category in enumerate(e.categories)]
+                    inputs += [(2, k, code) for code in range(len(e.categories))]
             if e.missing:
-                inputs.append((3, k, 0, f"{e.name} is missing"))
+                inputs.append((3, k, 0))
         family, column, code = (np.array([i[part] for i in inputs], dtype=np.int64) for part in range(3))
         by_family = np.argsort(family, kind="stable")
         numeric = [e for e in self.encodings if isinstance(e, Numeric)]
@@ -279,7 +290,6 @@ class Encoder(Stored, frozen=True, forbid_unknown_fields=True, dict=True):
             missing=column[family == 3],
             order=np.argsort(by_family, kind="stable"),
             groups=column,
-            names=tuple(i[3] for i in inputs),
         )
 
 
@@ -405,6 +415,12 @@ def _codes(encoding: Encoding, column: pl.Series, source: Source) -> np.ndarray:
             return truth_values(column)
         case Categorical():
             return _places(labels(column), encoding.categories)
+
+
+def _characters(encoding: Encoding) -> int:
+    """Of the names of all inputs that a column becomes, about."""
+    categories = encoding.categories if isinstance(encoding, Categorical) else ("",)
+    return len(encoding.name) * (len(categories) + 1) + sum(map(len, categories))
 
 
 def _single(column: pl.Series, source: Source) -> pl.Series:

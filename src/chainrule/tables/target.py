@@ -13,7 +13,7 @@ from chainrule.tables.cells import labels, numbers
 from chainrule.tables.kinds import as_floats, is_nested, refuse_infinite, refuse_words, simple
 from chainrule.tables.place import Source, listed, place, shown, unknown_column
 from chainrule.tables.schema import Label, Schema, Task
-from chainrule.tables.statistics import FARTHEST, standard_scaling
+from chainrule.tables.statistics import FARTHEST, NARROWEST, standard_scaling
 from chainrule.tables.stored import Stored
 
 #: targets farther from zero are refused
@@ -89,7 +89,7 @@ class TargetEncoder(Stored, frozen=True, forbid_unknown_fields=True):
         if not len(self.names) == len(self.classes) == len(self.center) == len(self.scale) > 0:
             raise ValueError("names, classes, center and scale must be given for each target")
         for name, classes, center, scale in zip(self.names, self.classes, self.center, self.scale, strict=True):
-            if not (abs(center) <= FARTHEST and 0.0 < scale <= 2 * FARTHEST):
+            if not (abs(center) <= FARTHEST and NARROWEST <= scale <= 2 * FARTHEST):
                 raise ValueError(f"center {center} and scale {scale} of {shown(name)} make no sense")
             if (self.task == "numeric") != (not classes) or len(set(classes)) < len(classes):
                 raise ValueError(f"the classes of {shown(name)} do not fit a {self.task} target")
