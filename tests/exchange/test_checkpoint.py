@@ -133,6 +133,33 @@ def test_strange_descriptions_are_refused(path, description):
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("facts", "arrays"),
+    [
+        ({"epoch": -(10**18)}, {}),
+        ({"best_epoch": 10**18}, {}),
+        ({"best_epoch": 7}, {}),
+        ({"epoch": 7}, {}),
+        ({"_stale": -1}, {}),
+        ({"reduced": 10**6}, {}),
+        ({"halved": -(10**6)}, {}),
+        ({"rows_done": -3}, {}),
+        ({}, {"training_loss": np.full(2, np.nan)}),
+        ({}, {"training_loss": np.ones((2, 2))}),
+        ({}, {"numbers": np.full(2, np.nan)}),
+        ({}, {"carry.theta": np.full_like(taken().arrays["carry.theta"], np.nan)}),
+        ({}, {"best.theta": np.full_like(taken().arrays["carry.theta"], np.inf)}),
+    ],
+)
+def test_states_that_no_training_has_are_refused(path, facts, arrays):
+    """Got through: tracebacks, or a training that went on from there."""
+    state = taken()
+    write_checkpoint(path, Checkpoint({}, {"one": Snapshot(state.facts | facts, state.arrays | arrays)}))
+    with pytest.raises(CheckpointError, match="damaged") as refusal:
+        read_checkpoint(path)
+    assert str(refusal.value).startswith(str(path))
+
+
 def test_what_a_killed_process_left_is_removed(path):
     for name in (".fit.checkpoint.abc.part", ".fit.checkpoint.previous.17.part", ".other.abc.part"):
         (path.parent / name).touch()

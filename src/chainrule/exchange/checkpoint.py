@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -40,19 +40,22 @@ class Checkpoint:
     trainings: Mapping[str, Snapshot]
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
 class _Facts(msgspec.Struct, forbid_unknown_fields=True):
     """What is said of a training."""
 
-    epoch: int
-    resumed_at: int
-    best_epoch: int
-    _stale: int
-    reduced: int
-    halved: int
+    epoch: _Count
+    resumed_at: _Count
+    best_epoch: _Count
+    _stale: _Count
+    reduced: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    halved: Annotated[int, msgspec.Meta(ge=0, le=100)]
     reason: str
     finished: bool
-    rows_done: int
-    begun: int | None
+    rows_done: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    begun: _Count | None
 
 
 class _Description(msgspec.Struct, forbid_unknown_fields=True):
@@ -125,7 +128,25 @@ def _read(path: str | os.PathLike[str]) -> Checkpoint:
         if not slash or key not in arrays:
             raise ModelFileError(f"{os.fspath(path)}: the tensor {name[:60]!r} belongs to no training; start again")
         arrays[key][part] = array
+    for key, facts in said.trainings.items():
+        if not _hangs_together(facts, arrays[key]):
+            raise ModelFileError(f"{os.fspath(path)}: the state of {one_line(key)!r} is damaged; start again")
     trainings: dict[str, Any] = {
         key: Snapshot(msgspec.structs.asdict(facts), arrays[key]) for key, facts in said.trainings.items()
     }
     return Checkpoint(said.identity, trainings)
+
+
+def _hangs_together(facts: _Facts, arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether losses and parameters are finite numbers, and there are losses of the epochs that are counted."""
+    curves = [arrays[name] for name in ("training_loss", "validation_loss") if name in arrays]
+    if any(c.ndim != 1 or c.dtype != np.float64 or not np.isfinite(c).all() for c in curves):
+        return False
+    epochs = facts.epoch - facts.resumed_at
+    if epochs < 0 or facts.best_epoch > facts.epoch or any(0 < len(c) < epochs for c in curves):
+        return False
+    numbers = [arrays[name] for name in ("numbers", "sums") if name in arrays]
+    if any(n.dtype.kind != "f" or np.isnan(n).any() for n in numbers):
+        return False
+    thetas = (array for name, array in arrays.items() if name.endswith(".theta") and array.dtype.kind == "f")
+    return all(bool(np.isfinite(theta).all()) for theta in thetas)
