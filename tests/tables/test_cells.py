@@ -1,11 +1,25 @@
 """What the text of a cell means."""
 
+import time
+
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.tables.cells import CODE, DATE, MISSING_WORDS, WRITTEN_NUMBER, counted, labels, numbers, settle, truth
+from chainrule.tables.cells import (
+    CODE,
+    DATE,
+    MISSING_WORDS,
+    WRITTEN_NUMBER,
+    counted,
+    labels,
+    numbers,
+    settle,
+    settle_all,
+    truth,
+)
 
 
 def column(*cells, dtype=pl.String):
@@ -123,3 +137,41 @@ def test_labels_are_the_same_whatever_holds_the_numbers():
 def test_counted():
     values, times = counted(pl.Series("count", ["b", "a", None, "b"]))
     assert (values.to_list(), times.to_list()) == (["a", "b"], [1, 2])
+
+
+def test_many_columns_are_settled_as_one_by_one():
+    """Of every mixture; and in far less time: a hundred thousand columns took minutes."""
+    rng = np.random.default_rng(0)
+    pool = [
+        "1",
+        "2",
+        "-3",
+        "1.5",
+        "1,5",
+        "NA",
+        " 1",
+        "x",
+        "",
+        None,
+        "nan",
+        "inf",
+        "007",
+        "1" * 17,
+        "1,2,3",
+        " ,5",
+        "5.",
+    ]
+    columns = []
+    for k in range(400):
+        some = rng.choice(len(pool), size=rng.integers(1, 4))
+        columns.append(pl.Series(f"c{k}", [pool[rng.choice(some)] for _ in range(5)], dtype=pl.String))
+    frame = pl.DataFrame(columns)
+    for decimal_comma in (False, True):
+        start = time.perf_counter()
+        alone = [settle(each, MISSING_WORDS, decimal_comma) for each in columns]
+        middle = time.perf_counter()
+        together = settle_all(frame, MISSING_WORDS, decimal_comma)
+        assert together.equals(pl.DataFrame(alone), null_equal=True)
+        assert together.schema == pl.DataFrame(alone).schema
+        assert {pl.String, pl.Int64, pl.Float64} == set(together.dtypes)
+        assert time.perf_counter() - middle < 0.5 * (middle - start)

@@ -18,6 +18,9 @@ TRUTH = {
     **dict.fromkeys(("false", "no", "f", "n", "off"), False),
 }
 
+#: cells and columns that are looked at together, at most
+_CELLS, _COLUMNS = 1 << 20, 1 << 12
+
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?"
 _ZONE = r"(?: ?(?:z|utc|gmt|[+-]\d{2}:?\d{2}))?"
@@ -66,26 +69,70 @@ def settle(text: pl.Series, missing: frozenset[str], decimal_comma: bool = False
     decimal_comma : bool
         Whether ``3,14`` may be a number: in files that are not separated by commas.
     """
-    if text.null_count() == len(text):
-        return text
-    values = text.cast(pl.Float64, strict=False).fill_nan(None)
-    if values.null_count() > text.null_count():  # else every cell is a plain number
-        words = without_missing(text, missing)
-        values = numbers(words)
-        if decimal_comma and values.null_count() > words.null_count():
-            commas = words.str.contains(_DECIMAL_COMMA)
-            if not words.str.contains(".", literal=True).any():
-                values = values.set(commas.fill_null(False), None).fill_null(
-                    words.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-                )
-        if values.null_count() > words.null_count() or words.null_count() == len(words):
-            return words
-        text = words
-    if not (values == values.floor()).all():
-        return values
-    if text.str.contains(CODE).any():
-        return text.str.strip_chars()
-    return values.cast(pl.Int64) if is_whole(values) else values
+    return _settled(text.to_frame(), missing, decimal_comma).to_series()
+
+
+def settle_all(frame: pl.DataFrame, missing: frozenset[str], decimal_comma: bool = False) -> pl.DataFrame:
+    """`settle` of all text columns, many at a time: alone, each step takes a tenth of a millisecond for each column."""
+    names = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    step = min(max(1, _CELLS // max(1, frame.height)), _COLUMNS)
+    settled: list[pl.Series] = []
+    for first in range(0, len(names), step):
+        settled += _settled(frame.select(names[first : first + step]), missing, decimal_comma).get_columns()
+    return frame.with_columns(settled)
+
+
+def _settled(texts: pl.DataFrame, missing: frozenset[str], decimal_comma: bool) -> pl.DataFrame:
+    values = texts.select(_FLOATS)
+    rest = _with_more_nulls(values, texts)  # else every cell is a plain number, or none is there
+    if rest:
+        trimmed = pl.col(rest).str.strip_chars()
+        words = texts.select(pl.when(trimmed.str.to_lowercase().is_in(list(missing)).not_()).then(trimmed))
+        found = words.select(_FLOATS)
+        if decimal_comma:
+            found = _with_commas(found, words)
+        texts, values = texts.with_columns(words.get_columns()), values.with_columns(found.get_columns())
+    words_left = set(_with_more_nulls(values, texts))
+    empty = dict(zip(texts.columns, texts.null_count().row(0), strict=True))
+    numbers = [name for name in texts.columns if name not in words_left and empty[name] < texts.height]
+    if not numbers:
+        return texts
+    each = pl.col(numbers)
+    whole = values.select((each == each.floor()).all()).row(0)
+    exact = values.select((each.abs() < 2.0**53).all()).row(0)
+    codes = texts.select(each.str.contains(CODE).any()).row(0)
+    settled = []
+    for name, is_integer, fits, is_code in zip(numbers, whole, exact, codes, strict=True):
+        if not is_integer or not is_code:
+            settled.append(values[name].cast(pl.Int64) if is_integer and fits else values[name])
+        else:
+            settled.append(texts[name].str.strip_chars())
+    return texts.with_columns(settled)
+
+
+_FLOATS = pl.all().cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def _with_more_nulls(frame: pl.DataFrame, than: pl.DataFrame) -> list[str]:
+    counts = zip(frame.columns, frame.null_count().row(0), than.null_count().row(0), strict=True)
+    return [name for name, own, others in counts if own > others]
+
+
+def _with_commas(values: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
+    """Numbers of words, those with decimal commas too, in columns where there is no decimal point."""
+    left = _with_more_nulls(values, words)
+    points = words.select(pl.col(left).str.contains(".", literal=True).any()).row(0) if left else ()
+    left = [name for name, has_point in zip(left, points, strict=True) if not has_point]
+    with_points = [pl.col(name).str.replace(",", ".", literal=True) for name in left]
+    return values.with_columns(
+        words.select(
+            pl.when(pl.col(name).str.contains(_DECIMAL_COMMA) | values[name].is_null())
+            .then(text.cast(pl.Float64, strict=False))
+            .otherwise(values[name])
+            .alias(name)
+            for name, text in zip(left, with_points, strict=True)
+        ).get_columns()
+    )
 
 
 def is_whole(values: pl.Series) -> bool:

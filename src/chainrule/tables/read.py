@@ -10,7 +10,7 @@ from itertools import islice
 import polars as pl
 
 from chainrule.errors import TableError
-from chainrule.tables.cells import MISSING_WORDS, is_whole, settle
+from chainrule.tables.cells import MISSING_WORDS, is_whole, settle_all
 from chainrule.tables.lines import BOM, TEXT_SUFFIXES, Malformed, is_regular, records, sniff
 from chainrule.tables.parquet import read_parquet
 from chainrule.tables.place import shown, source_name
@@ -90,9 +90,7 @@ def read_table(path: str | os.PathLike[str], *, missing: Iterable[str] = ()) -> 
         raise TableError(f"{name}: {error}") from None
     if not frame.height:
         raise TableError(f"{name}: has column names but no rows; add rows below the header")
-    frame = frame.with_columns(
-        settle(column, words, decimal_comma) for column in frame.iter_columns() if column.dtype == pl.String
-    )
+    frame = settle_all(frame, words, decimal_comma)
     codes = _numbers_among(words)
     return frame.with_columns(pl.selectors.numeric().replace(codes, None)) if codes else frame
 
