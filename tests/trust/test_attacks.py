@@ -32,7 +32,7 @@ from chainrule.cli import run
 from chainrule.graph.serial import graph_to_dict
 from chainrule.graph.types import ArrayType
 from chainrule.models.model import load_model
-from chainrule.tables import parquet
+from chainrule.tables import TargetEncoder, parquet
 
 #: a hostile file is refused, or done with, in so many seconds on a busy machine
 SECONDS = 30.0
@@ -378,6 +378,15 @@ def test_names_of_targets_are_text_and_nothing_else(folder, capsys):
     predict(folder, capsys, edited("b", names=["../../../x\x1b[2J"]))
     assert run(["summary", "m.chainrule"]) == 0
     assert capsys.readouterr().out.replace("\n", "").isprintable()
+
+
+def test_targets_of_the_same_name_are_refused(folder, capsys):
+    """Got through: one of two predictions was left out in silence, and ``chainrule score`` ended in a traceback."""
+    two = {"names": ["y", "y"], "classes": [[], []], "center": [0.0, 0.0], "scale": [1.0, 1.0]}
+    assert predict(folder, capsys, edited("y", **two))[0] == 1
+    description, _ = parts_of((folder / "m.chainrule").read_bytes())
+    with pytest.raises(cr.ModelFileError, match="not distinct"):
+        TargetEncoder.from_json(description["target"])
 
 
 def test_classes_of_several_kinds_are_refused(folder, capsys):

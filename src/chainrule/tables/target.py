@@ -88,6 +88,8 @@ class TargetEncoder(Stored, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not len(self.names) == len(self.classes) == len(self.center) == len(self.scale) > 0:
             raise ValueError("names, classes, center and scale must be given for each target")
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"the targets' names are not distinct: {listed(self.names)}")
         for name, classes, center, scale in zip(self.names, self.classes, self.center, self.scale, strict=True):
             if not (abs(center) <= FARTHEST and NARROWEST <= scale <= 2 * FARTHEST):
                 raise ValueError(f"center {center} and scale {scale} of {shown(name)} make no sense")
