@@ -17,8 +17,8 @@ WARM_UP = 2
 FEWEST, SECONDS = 3, 30.0
 #: afterwards each has so many turns of so many seconds more, as many epochs as it likes: short ones need many tries
 SPRINTS, SPRINT_SECONDS = 3, 0.4
-#: before each turn: the threads of the one before may go on waiting busily for a while, on the cores the next one needs
-PAUSE_SECONDS = 0.05
+#: before each turn: the threads of the one before go on waiting busily for a while, on the cores the next one needs
+PAUSE_SECONDS = 0.25
 
 
 class Contender(ABC):
