@@ -12,6 +12,10 @@ class GraphError(ChainruleError, ValueError):
     """A graph is not well formed: wrong shape, dtype, order or unknown primitive."""
 
 
+class BoundsError(GraphError, IndexError):
+    """An index lies outside of its array."""
+
+
 class TraceError(ChainruleError, TypeError):
     """A traced value was used in a way that cannot be recorded in a graph."""
 

@@ -117,6 +117,30 @@ def test_every_way_gives_the_same_bits(
     np.testing.assert_array_equal(run(plan), run(with_choices(plan, *choices)))
 
 
+@pytest.mark.parametrize("k", [2048, 2049, 2304, 5000])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_long_sums_have_the_same_bits_however_they_are_cut(k: int, form: tuple[bool, bool], accumulate: bool) -> None:
+    plan = plan_product(Product(7, 21, k, "float32", *form, accumulate=accumulate))
+    for tallest, widest, depth, band, pack in [
+        (3, 1, 256, 0, 0),
+        (5, 2, 512, 2, 3),
+        (2, 1, 2048, 1, 1),
+        (7, 1, k, 0, 2),
+    ]:
+        np.testing.assert_array_equal(run(plan), run(with_choices(plan, tallest, widest, depth, band, pack)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_long_float32_sums_keep_their_digits(form: tuple[bool, bool]) -> None:
+    k = 300_000
+    plan = plan_product(Product(2, 3, k, "float32", *form))
+    a, b = (np.full(size[::-1] if t else size, 0.1, "f") for size, t in zip([(2, k), (k, 3)], form, strict=True))
+    c = np.empty((2, 3), "f")
+    NativeProduct(plan)(a, b, c)
+    np.testing.assert_allclose(c, k * float(np.float32(0.1)) ** 2, rtol=3e-5)  # term by term: 1e-3
+
+
 def test_repeated_runs_and_parts_of_a_product_give_the_same_bits() -> None:
     whole = Product(64, 96, 70)
     a, b, c = random_operands(whole)

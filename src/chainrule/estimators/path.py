@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from chainrule.estimators.parameters import check_number, seed_of_state, threads
 from chainrule.learn.linear_solver import LinearSolver
 from chainrule.learn.path import LinearPath, PathPenalty, linear_path
 from chainrule.learn.rows import Rows
+from chainrule.learn.side_by_side import side_by_side
 from chainrule.models.fit import FitOptions, resolve
 from chainrule.models.inputs import Inputs
 from chainrule.networks import Network
@@ -419,8 +419,7 @@ class PathCV(Chosen):
             _deep(estimator, *train, shared, score)
             return losses
 
-        with ThreadPoolExecutor(threads_of(self.n_jobs) or 1, "chainrule fold") as pool:
-            self.loss_path_ = np.stack(list(pool.map(one, folds)), axis=1)
+        self.loss_path_ = np.stack(side_by_side(one, folds, threads_of(self.n_jobs) or 1, "chainrule fold"), axis=1)
         self.path_, self.alphas_ = path, path.strengths
         self.coef_path_, self.intercept_path_ = path.coef, path.intercept
         self.mean_loss_ = self.loss_path_.mean(axis=1)

@@ -28,6 +28,7 @@ from chainrule.learn.executors import epoch_runner
 from chainrule.learn.full_batch import Solution
 from chainrule.learn.penalties import L1, GroupL1, ProximalPenalty
 from chainrule.learn.rows import Rows
+from chainrule.learn.side_by_side import go_on
 from chainrule.learn.step import Loss, input_groups, one_per_row
 from chainrule.networks import Network
 from chainrule.outputs import Gaussian
@@ -164,6 +165,7 @@ class LinearSolver:
         total = value + self._kink(theta, strength)
         n_iter, stuck = 0, False
         while np.abs(residual).max(initial=0.0) > self.tol and n_iter < MOST_STEPS and not stuck:
+            go_on()
             n_iter += 1
             work |= self._columns(residual != 0.0)
             places = self._elements(work)

@@ -19,6 +19,7 @@ from chainrule.learn.loop import EpochRunner
 from chainrule.learn.optimizers import FirstOrder, Optimizer
 from chainrule.learn.options import HALVINGS, REDUCTION, Options
 from chainrule.learn.rows import Rows
+from chainrule.learn.side_by_side import go_on
 from chainrule.learn.step import TrainingStep, evaluation_step, initial_carry, made, shared_step, without_numbers
 from chainrule.memory import check_parameters, too_many
 from chainrule.networks import Layout, Network
@@ -295,6 +296,7 @@ class Training:
         DivergenceError
             If the loss of the validation rows is not finite; the epoch does not count then.
         """
+        go_on()
         if self.validation is not None:
             loss = self.loss(self.validation)
             if not np.isfinite(loss):

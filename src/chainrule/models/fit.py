@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,6 +19,7 @@ from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, L2, GroupL1
 from chainrule.learn.rows import Rows
+from chainrule.learn.side_by_side import side_by_side
 from chainrule.learn.step import made
 from chainrule.learn.training import Training
 from chainrule.models.inputs import Inputs
@@ -203,11 +203,7 @@ class Trainer:
                 return training.run(on_epoch=self.on_epoch)
             return self.keeper.run(f"{each.label}, member {k}, start {start}", training, self.on_epoch)
 
-        if workers == 1:
-            tries = [one(job) for job in jobs]
-        else:
-            with ThreadPoolExecutor(workers, "chainrule training") as pool:
-                tries = list(pool.map(one, jobs))
+        tries = side_by_side(one, jobs, workers, "chainrule training")
         n = options.n_starts
         best = [min(tries[k : k + n], key=lambda t: t.best_loss) for k in range(0, len(tries), n)]
         return [best[k * len(members) : (k + 1) * len(members)] for k in range(len(candidates))]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import ceil, floor, log
@@ -19,6 +18,7 @@ import numpy as np
 from chainrule.errors import DivergenceError, OptionError
 from chainrule.learn.optimizers import Adam, FirstOrder
 from chainrule.learn.schedules import Schedule
+from chainrule.learn.side_by_side import side_by_side
 from chainrule.learn.training import Training
 from chainrule.models.fit import FitOptions, Part, auto_batch_size, resolve
 from chainrule.native.threads import available_cores
@@ -137,27 +137,26 @@ def successive_halving(
     """
     prepare(t for trial in trials for t in trial.trainings)
     alive = list(trials)
-    with ThreadPoolExecutor(max(1, workers), "chainrule search") as pool:
-        for left, epochs in plan:
-            alive = alive[:left]
-            jobs = [(trial, fold) for trial in alive for fold in range(len(trial.trainings))]
+    for left, epochs in plan:
+        alive = alive[:left]
+        jobs = [(trial, fold) for trial in alive for fold in range(len(trial.trainings))]
 
-            def one(job: tuple[Trial, int], epochs: int | None = epochs) -> float:
-                trial, fold = job
-                try:
-                    if not trial.ended[fold]:
-                        trial.ended[fold] = train_until(trial.trainings[fold], epochs)
-                except DivergenceError as error:
-                    trial.ended[fold] = True
-                    trial.failed.append(str(error))
-                return -np.inf if trial.failed else score(trial, fold)
+        def one(job: tuple[Trial, int], epochs: int | None = epochs) -> float:
+            trial, fold = job
+            try:
+                if not trial.ended[fold]:
+                    trial.ended[fold] = train_until(trial.trainings[fold], epochs)
+            except DivergenceError as error:
+                trial.ended[fold] = True
+                trial.failed.append(str(error))
+            return -np.inf if trial.failed else score(trial, fold)
 
-            found = list(pool.map(one, jobs))
-            for k, trial in enumerate(alive):
-                n = len(trial.trainings)
-                trial.scores = np.nan_to_num(np.array(found[k * n : (k + 1) * n]), nan=-np.inf, neginf=-np.inf)
-                trial.rung += 1
-            alive.sort(key=lambda trial: -trial.score)  # stable
+        found = side_by_side(one, jobs, workers, "chainrule search")
+        for k, trial in enumerate(alive):
+            n = len(trial.trainings)
+            trial.scores = np.nan_to_num(np.array(found[k * n : (k + 1) * n]), nan=-np.inf, neginf=-np.inf)
+            trial.rung += 1
+        alive.sort(key=lambda trial: -trial.score)  # stable
     if not np.isfinite(alive[0].score):
         raise DivergenceError(f"every trial failed; the first: {(alive[0].failed or ['its score is not a number'])[0]}")
     return alive[0]

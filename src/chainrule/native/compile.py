@@ -20,7 +20,7 @@ from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
 from chainrule.native.emit import emit_run, product_plans, scratch_bytes
 from chainrule.native.epilogue import fuse_epilogues
-from chainrule.native.frame import LIBRARY, RUN, Frame, Slots, address_of, as_array, failure
+from chainrule.native.frame import LIBRARY, LIBRARY_DONE, RUN, Frame, Slots, address_of, as_array, failure
 from chainrule.native.fuse import fuse
 from chainrule.native.lower import lower
 from chainrule.native.nests import Buffer, Place
@@ -176,9 +176,10 @@ class Library:
 
     def error(self, graph: Graph, status: int) -> BaseException:
         """What a status other than 0 means."""
-        if status < 0:
-            return self.errors.popleft()
-        return failure(graph, status)
+        if status > 0:
+            return failure(graph, status)
+        # none: a signal was handled before the callback could catch what that raised
+        return self.errors.popleft() if self.errors else KeyboardInterrupt()
 
     def _call(self, k: int, table: int, arena: int) -> int:
         try:
@@ -193,8 +194,8 @@ class Library:
             self._view(step.out, step.out_type.shape, table, arena)[...] = result
         except BaseException as error:  # raised again by whoever called native code
             self.errors.append(error)
-            return -1
-        return 0
+            return 0
+        return LIBRARY_DONE
 
     def _view(self, place: Place, shape: Sequence[int], table: int, arena: int) -> np.ndarray:
         buffer = self.program.buffers[place.buffer]

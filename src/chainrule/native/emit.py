@@ -9,7 +9,7 @@ its own, share the blocks; the one at ``AT_WORK`` counts the threads inside. Wai
 looks at most.
 
 0 is success, a positive number is 1 + the position in the graph of the node whose index was out of bounds, a negative
-one is what the external ``int32 library(int32 step, void **table, void *arena)`` returned, which computes a step by its
+one says that the external ``int32 library(int32 step, void **table, void *arena)`` failed, which computes a step by its
 NumPy meaning. After a failure the rest of the steps still run, on whatever numbers there are: the members of a team
 must meet at the end.
 """
@@ -28,7 +28,7 @@ from chainrule.native.barrier import emit_barrier, emit_wait_for_zero, share
 from chainrule.native.emit_memory import storage_type
 from chainrule.native.emit_nest import define_nest
 from chainrule.native.emit_product import define_product_with
-from chainrule.native.frame import AT_WORK, BLOCKS, EPOCH, LIBRARY, RUN, Slots
+from chainrule.native.frame import AT_WORK, BLOCKS, EPOCH, LIBRARY, LIBRARY_DONE, RUN, Slots
 from chainrule.native.nests import Nest
 from chainrule.native.plan import MemoryPlan
 from chainrule.native.products import Product, ProductPlan, define_product, plan_product
@@ -372,5 +372,8 @@ class _Emitter:
         with builder.if_then(fine):
             function = declared(builder, LIBRARY, _I32, _I32, code.POINTER, code.POINTER)
             self.rounding.restore(builder)
-            builder.store(builder.call(function, [_I32(k), self.table, self.arena]), self.status)
+            done = builder.icmp_signed(
+                "==", builder.call(function, [_I32(k), self.table, self.arena]), _I32(LIBRARY_DONE)
+            )
+            builder.store(builder.select(done, _I32(0), _I32(-1)), self.status)
             self.rounding.set(builder)

@@ -7,6 +7,13 @@ from llvmlite import ir
 from chainrule.native import code
 from chainrule.native.scalar_ops import FOLDS, emit_op
 
+_LONG_SUM = 1024  # terms
+
+
+def carrier(op: str, dtype: str, terms: int) -> str:
+    """The dtype in which a fold adds up: long float32 sums would lose digits, one rounding after the other."""
+    return "float64" if op == "sum" and dtype == "float32" and terms > _LONG_SUM else dtype
+
 
 def join(builder: ir.IRBuilder, op: str, dtype: str, a: ir.Value, b: ir.Value) -> ir.Value:
     """Two partial results of a fold as one."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from llvmlite import ir
 
 from chainrule.native import code
 from chainrule.native.affine import Affine
-from chainrule.native.emit_fold import across, join
+from chainrule.native.emit_fold import across, carrier, join
 from chainrule.native.emit_memory import (
     as_stored,
     bounded,
@@ -260,21 +261,31 @@ class NestEmitter:
 
     def begin(self, number: int, turns: int) -> None:
         r = self.nest.results[number]
-        dtype = self.nest.body[r.value].dtype
+        dtype = self._carrier(r)
         lanes = self._lanes_of(r)
         start = [constant(dtype, neutral(r.op, dtype), lanes)]
         if r.position is not None:
             start.append(constant("int64", 0, lanes))
         self.partial[number] = [list(start) for _ in range(turns)]
 
+    def _carrier(self, r: Result) -> str:
+        """The dtype of a reduction's partial results."""
+        dtype = self.nest.body[r.value].dtype
+        terms = prod(self.nest.extents[a] for a in r.loops[len(r.kept) :])
+        return carrier(r.op, dtype, terms) if r.kind == "fold" else dtype
+
     def _lanes_of(self, r: Result) -> int:
         return self.lanes if any(a in self.nest.vector for a in r.loops) else 1
 
     def _term(self, number: int, r: Result) -> None:
-        dtype = self.nest.body[r.value].dtype
-        slot = self.partial[number][self.turn % len(self.partial[number])]
-        pick = self.value if self._lanes_of(r) == 1 else self.wide
         instruction = self.nest.body[r.value]
+        given, dtype = instruction.dtype, self._carrier(r)
+        slot = self.partial[number][self.turn % len(self.partial[number])]
+        narrow = self.value if self._lanes_of(r) == 1 else self.wide
+
+        def pick(i: int) -> ir.Value:
+            return emit_op(self.builder, "cast", [given], dtype, narrow(i)) if given != dtype else narrow(i)
+
         if self.fma and r.op == "sum" and instruction.op == "multiply" and dtype.startswith("float"):
             a, b = (pick(i) for i in instruction.args)
             total = self.builder.call(
@@ -309,7 +320,7 @@ class NestEmitter:
         slots = self.partial.pop(number)
         if r.kind == "scan":
             return
-        dtype = self.nest.body[r.value].dtype
+        given, dtype = self.nest.body[r.value].dtype, self._carrier(r)
         if r.position is not None:
             total = slots[0][1]
         else:
@@ -319,6 +330,8 @@ class NestEmitter:
             total = parts[0]
             if any(a in self.nest.vector for a in r.loops[len(r.kept) :]):
                 total = across(self.builder, r.op, dtype, total)
+            if given != dtype:
+                total = emit_op(self.builder, "cast", [dtype], given, total)
         if number in self.folds:
             self.frames[-1].values[self.folds[number]] = total
         if r.buffer is not None:

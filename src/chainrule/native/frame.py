@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.errors import GraphError
+from chainrule.errors import BoundsError, GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.threads import barrier_address, barrier_memory
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # to load code made before, nothing of what makes it is neede
 
 #: names of functions: of a program run once, over mini-batches, over blocks of rows; of what they call
 RUN, EPOCH, BLOCKS, LIBRARY = "run", "epoch", "blocks", "library"
+LIBRARY_DONE = 0x0C0DE  # nothing that a callback that an exception left could return by chance
 #: where among the counters of a call over blocks that of the threads at work is: cache lines away from the first
 AT_WORK = 16
 #: bytes; every arena starts at a multiple
@@ -105,4 +106,4 @@ def failure(graph: Graph, status: int) -> BaseException:
     node, names = graph.nodes[status - 1], graph.node_names
     types = ", ".join(str(graph.nodes[i].type) for i in node.inputs)
     call = f"{names[status - 1]} = {node.primitive.name}({types})"
-    return GraphError(f"{graph.name}: {call}: an index is out of bounds")
+    return BoundsError(f"{graph.name}: {call}: an index is out of bounds")

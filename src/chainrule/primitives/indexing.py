@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import GraphError, TraceError
+from chainrule.errors import BoundsError, GraphError, TraceError
 from chainrule.graph.primitive import Primitive, Sample, linear_forward, register
 from chainrule.graph.trace import Traced, apply, implements
 from chainrule.graph.types import ArrayType
@@ -293,7 +293,7 @@ def _mask_positions(mask: Any, x: Traced, axis: int) -> list[np.ndarray]:
 
 def _position(k: int, size: int, axis: int) -> int:
     if not -size <= k < size:
-        raise GraphError(f"index {k} is out of bounds for axis {axis} of length {size}")
+        raise BoundsError(f"index {k} is out of bounds for axis {axis} of length {size}")
     return k % size
 
 
@@ -301,7 +301,7 @@ def _check_indices(indices: Any, size: int, axis: int) -> None:
     known = indices.value if isinstance(indices, Traced) else indices
     if known is not None and known.size and not (-size <= known.min() and known.max() < size):
         worst = known.max() if known.max() >= size else known.min()
-        raise GraphError(f"index {worst} is out of bounds for axis {axis} of length {size}")
+        raise BoundsError(f"index {worst} is out of bounds for axis {axis} of length {size}")
 
 
 # -- NumPy's functions

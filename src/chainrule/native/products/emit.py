@@ -302,7 +302,7 @@ class _Emitter:
         numbers = _Walk(code.address(builder, self.b, column, self.element), product.ldb, 1, self.item)
         along = _Walk(code.address(builder, self.a, row, self.element), product.lda, plan.lanes, self.item, mask)
         start = self._start(depth, tile)
-        sums = start if product.k == 0 else self._walk(depth, start, tile, numbers, along)
+        sums = start if product.k == 0 else self._walk(depth.terms, start, tile, numbers, along)
         copy = code.stack(builder, self.vector, plan.apart * vectors)
         for i, value in enumerate(vector for line in sums for vector in line):
             code.store(builder, value, code.address(builder, copy, i, self.vector), self.item * plan.lanes)
@@ -381,7 +381,7 @@ class _Emitter:
 
     def _tile(self, depth: _Depth, tile: Tile, a: _Walk, b: _Walk) -> None:
         start = self._start(depth, tile)
-        finished = start if self.product.k == 0 else self._walk(depth, start, tile, a, b)
+        finished = start if self.product.k == 0 else self._sum(depth, start, tile, a, b)
         if depth.last is True:
             self._finish(finished, tile)
             return
@@ -393,25 +393,54 @@ class _Emitter:
 
     def _start(self, depth: _Depth, tile: Tile) -> Vectors:
         """What the sum starts from: 0, or what C holds."""
-        nothing = [[code.zeros(self.vector)] * tile.vectors for _ in range(tile.rows)]
         if self.product.accumulate:
             return self._load(tile)
         if depth.first is True:
-            return nothing
+            return self._zeros(tile)
         before = self.builder.block
         with self.builder.if_then(self.builder.not_(depth.first)):
             loaded = self._load(tile)
             loading = self.builder.block
         merged = []
-        for vectors, zero in zip(loaded, nothing, strict=True):
+        for vectors, zero in zip(loaded, self._zeros(tile), strict=True):
             merged.append([self.builder.phi(self.vector) for _ in vectors])
             for phi, value, none in zip(merged[-1], vectors, zero, strict=True):
                 phi.add_incoming(none, before)
                 phi.add_incoming(value, loading)
         return merged
 
-    def _walk(self, depth: _Depth, start: Vectors, tile: Tile, a: _Walk, b: _Walk) -> Vectors:
-        """The sum over k: the loop all the time is spent in."""
+    def _zeros(self, tile: Tile) -> Vectors:
+        return [[code.zeros(self.vector)] * tile.vectors for _ in range(tile.rows)]
+
+    def _sum(self, depth: _Depth, start: Vectors, tile: Tile, a: _Walk, b: _Walk) -> Vectors:
+        """A block of the sum over k; of a long one part by part, the parts' sums added up on the stack."""
+        builder, part = self.builder, self.plan.part
+        if not part:
+            return self._walk(depth.terms, start, tile, a, b)
+        totals = code.stack(builder, self.vector, tile.rows * tile.vectors)
+        places = [
+            [code.address(builder, totals, r * tile.vectors + v, self.vector) for v in range(tile.vectors)]
+            for r in range(tile.rows)
+        ]
+        aligned = self.item * self.plan.lanes
+        for line, values in zip(places, start, strict=True):
+            for place, value in zip(line, values, strict=True):
+                code.store(builder, value, place, aligned)
+        with code.loop(builder, 0, depth.terms, part, "part") as done:
+            terms = code.minimum(builder, builder.sub(depth.terms, done), part)
+            moved = [
+                replace(w, start=code.address(builder, w.start, code.multiply(builder, done, w.along), self.element))
+                for w in (a, b)
+            ]
+            sums = self._walk(terms, self._zeros(tile), tile, *moved)
+            for line, values in zip(places, sums, strict=True):
+                for place, value in zip(line, values, strict=True):
+                    before = code.load(builder, place, self.vector, aligned)
+                    code.store(builder, builder.fadd(before, value), place, aligned)
+        return [[code.load(builder, place, self.vector, aligned) for place in line] for line in places]
+
+    def _walk(self, terms: ir.Value, start: Vectors, tile: Tile, a: _Walk, b: _Walk) -> Vectors:
+        """The sum over terms of k: the loop all the time is spent in."""
         builder = self.builder
         before = builder.block
         body = builder.append_basic_block("k")
@@ -440,7 +469,7 @@ class _Emitter:
         left = builder.sub(count, code.index(1))
         a_next = code.address(builder, a_here, a.along, self.element)
         b_next = code.address(builder, b_here, b.along, self.element)
-        pairs = [(count, depth.terms, left), (a_here, a.start, a_next), (b_here, b.start, b_next)]
+        pairs = [(count, terms, left), (a_here, a.start, a_next), (b_here, b.start, b_next)]
         for row, first, next_ in zip(sums, start, following, strict=True):
             pairs.extend(zip(row, first, next_, strict=True))
         for phi, first_value, next_value in pairs:

@@ -3,8 +3,9 @@
 The product C = op(A)·op(B), op(A) m × k and op(B) k × n, all row-major, is cut into register tiles of a few rows times
 a few vectors of columns (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015). A tile keeps its part of C in
 registers while it walks along k: one vector of B times one number of A, spread over the lanes, at a time. Every
-element of C is therefore the sum over k in ascending order, whatever the tile, the blocks or the number of threads that
-share the rows and columns: the plan is free to choose and the bits are the same.
+element of C is therefore the sum over k in ascending order, or, if k is long, the sum of the sums of parts of fixed
+length, as roundings would add up otherwise; whatever the tile, the blocks or the number of threads that share the rows
+and columns: the plan is free to choose and the bits are the same.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _MOST_APART = 2
 _FIRST_LEVEL_BYTES, _SPLIT_SHARE = 32 << 10, 0.5
 _TERMS_AHEAD = 16
 _FEWEST_TERMS_AHEAD = 32
-_SHORT_SUM, _LONG_SUM, _LONGEST_SUM = 256, 512, 2048
+_SHORT_SUM, _LONG_SUM, _LONGEST_SUM = 256, 512, 2048  # multiples of the shortest, which is the part of longer sums
 _PACKED_ROWS, _PACKED_COLUMNS = 256, 256
 _BAND_ROWS = 128
 _HUGE_SHARE, _HUGE_BAND_ROWS = 3.0, 256
@@ -209,6 +210,11 @@ class ProductPlan:
         return (self.panel_elements + self.block_elements) * ITEM_BYTES[self.product.dtype]
 
     @property
+    def part(self) -> int:
+        """Terms of a part of a long sum, which has a sum of its own; 0: the sum is short."""
+        return _SHORT_SUM if self.product.k > _LONGEST_SUM else 0
+
+    @property
     def depth_blocks(self) -> int:
         """Visits of each element of C."""
         return max(1, ceil(self.product.k / self.depth)) if self.depth else 1
@@ -292,7 +298,7 @@ def _fed(plan: ProductPlan) -> ProductPlan:
     band_rows = _HUGE_BAND_ROWS if huge else _BAND_ROWS
     return replace(
         plan,
-        depth=_part(product.k, depth) if product.stored else product.k,
+        depth=_block(product.k, depth) if product.stored else product.k,
         band=max(1, band_rows // plan.rows[0][0]) if pack_a else 0,
         pack_a=pack_a,
         pack_b=pack_b,
@@ -306,8 +312,10 @@ def _is_huge(product: Product, target: Target) -> bool:
     return enough and product.a_bytes + product.b_bytes > _HUGE_SHARE * target.cache_bytes
 
 
-def _part(total: int, most: int) -> int:
-    """Size of the parts if a total is cut into as few nearly equal ones of at most ``most`` as possible."""
+def _block(total: int, most: int) -> int:
+    """Size of the blocks of a sum: as few and as equal as possible, of a long one whole parts."""
+    if total > _LONGEST_SUM:
+        return most
     return ceil(total / ceil(total / most)) if total else 0
 
 
