@@ -385,10 +385,8 @@ def into_array_of_one(x: Any) -> Any:
 
 @pytest.mark.parametrize("argument", [SHAPE, X])
 def test_number_into_array(argument: Any) -> None:
-    with pytest.raises(ValueError, match="setting an array element") as caught:  # NumPy's own, with ours as its cause
+    with pytest.raises(TraceError, match="writing into an array"):  # not NumPy's "setting an array element …"
         cr.trace(into_array, argument)
-    assert isinstance(caught.value.__cause__, TraceError)
-    assert "writing into an array" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("f", [float, math.exp, lambda x: x.item(), lambda x: x.tolist()])

@@ -1,17 +1,20 @@
 """cr.compile."""
 
+import copy
+import pickle
 import subprocess
 import sys
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import chainrule as cr
 from chainrule.calculus import grad
-from chainrule.errors import TraceError
+from chainrule.errors import OptionError, TraceError
 from chainrule.native.cache import shared_cache
-from chainrule.native.compile import NativeProgram
+from chainrule.native.compile import Library, NativeProgram
 from chainrule.native.function import compile
 
 
@@ -74,7 +77,7 @@ def test_compiles_once_per_type():
 def test_control_flow_on_values_is_refused():
     with pytest.raises(TraceError, match=r"np\.where"):
         compile(lambda x: x if x.sum() > 0 else -x)(np.ones(3))
-    with pytest.raises(TraceError, match="neither data nor hashable"):
+    with pytest.raises(TraceError, match="neither an array nor hashable"):
         compile(lambda x, s: x)(np.ones(3), {1, 2})
 
 
@@ -184,3 +187,93 @@ def test_every_stage_of_the_compiler_can_be_seen():
     assert "arena of" in seen["memory"]
     assert "define" in seen["llvm"]
     assert seen["fused"] == str(cost.program(w, x).program)
+
+
+@compile
+def decorated(x):
+    return 3.0 * x
+
+
+class Scaler:
+    def __init__(self, factor):
+        self.factor = factor
+
+    @compile
+    def scaled(self, x, shift=0.0):
+        return self.factor * x + shift
+
+
+def test_methods():
+    x = np.arange(3.0)
+    two, five = Scaler(2.0), Scaler(5.0)
+    np.testing.assert_array_equal(two.scaled(x), 2 * x)
+    np.testing.assert_array_equal(five.scaled(x, shift=1.0), 5 * x + 1)
+    np.testing.assert_array_equal(Scaler.scaled(two, x), 2 * x)
+    assert Scaler.scaled.stages(two, x)["graph"].startswith("scaled(")
+
+
+def test_compiled_functions_travel_to_other_processes():
+    x = np.arange(3.0)
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+    for fast in (compile(np.sin), compile(_plain)):
+        for other in (pickle.loads(pickle.dumps(fast)), copy.deepcopy(fast)):
+            assert other is not fast
+            np.testing.assert_array_equal(other(x), fast(x))
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(compile(lambda x: x))
+
+
+def _plain(x):
+    return x + 1.0
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "said"),
+    [
+        (lambda frame: frame, (pd.DataFrame({"a": [1.0]}),), "to_numpy"),
+        (lambda x: x * x, (np.eye(2).view(np.matrix),), "np.matrix"),
+        (lambda x, rng: x + rng.normal(), (np.ones(2), np.random.default_rng(0)), "rng is a random generator"),
+        (lambda x: x * x.value, (np.ones(2),), "only shapes are known"),
+    ],
+)
+def test_what_cannot_be_an_argument(f, args, said):
+    with pytest.raises(TraceError, match=said):
+        compile(f)(*args)
+
+
+def test_writing_into_an_array_is_refused_in_our_words():
+    def f(x):
+        z = np.zeros(3)
+        z[0] = x[0]
+        return z
+
+    for g in (compile(f), grad(lambda x: f(x).sum()), lambda x: cr.trace(f, x)):
+        with pytest.raises(TraceError, match="writing into an array"):
+            g(np.ones(3))
+
+
+def test_only_functions_are_compiled():
+    with pytest.raises(OptionError, match=r"takes a function, got 3"):
+        compile(3)
+
+
+def test_an_index_out_of_bounds_is_an_index_error():
+    with pytest.raises(IndexError, match="out of bounds"):
+        compile(lambda x, i: x[i])(np.ones(3), np.array([0, 7]))
+
+
+def test_a_hessian_beyond_memory():
+    with pytest.raises(cr.OutOfMemoryError, match="3000000 × 3000000 numbers"):
+        cr.hessian(lambda x: np.sum(x * x))(np.ones(3_000_000))
+
+
+def test_an_interrupt_before_a_callback_could_catch_it(monkeypatch):
+    """What a signal handler raises on the way into a callback is lost to it; the caller hears of it still."""
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    monkeypatch.setattr(Library, "_call", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compile(lambda x: np.sort(x) * 2.0)(np.ones(3))

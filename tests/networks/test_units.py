@@ -5,6 +5,7 @@ import pytest
 from scipy.special import erf, expit
 
 import chainrule as cr
+from chainrule.errors import OptionError
 from chainrule.networks import UNITS, as_unit
 
 REFERENCE = {
@@ -72,3 +73,24 @@ def test_unknown_unit():
         as_unit("relo")
     with pytest.raises(cr.OptionError, match="must be a name or a function, got 3"):
         as_unit(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda z: z - z.mean(axis=0), "must depend on that row alone"),
+        (lambda z: z + np.random.default_rng().normal(size=z.shape), "must depend on that row alone"),
+        (lambda z: z.mean(axis=1), r"one number for each of an array \(4, 8\); got shape \(4,\)"),
+        (lambda z: None, "got NoneType"),
+        (lambda z: z * np.ones(7), r"fails on an array of shape \(4, 8\): operands could not be broadcast"),
+    ],
+)
+def test_units_of_ones_own_are_tried(function, said):
+    with pytest.raises(OptionError, match=said):
+        cr.Dense(8, function)
+
+
+def test_units_of_ones_own_may_mix_columns():
+    width = np.linspace(0.5, 1.5, 8)
+    for function in (lambda z: np.sort(z, axis=1), lambda z: z * width, lambda z: z - z.mean(axis=1, keepdims=True)):
+        assert cr.Dense(8, function).unit.function is function

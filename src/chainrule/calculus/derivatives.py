@@ -15,9 +15,9 @@ import numpy as np
 
 import chainrule.primitives  # noqa: F401  fills the dispatch tables
 from chainrule.calculus.point import Argnums, Point, nest_like, positions
-from chainrule.errors import ChainruleError, TraceError
+from chainrule.errors import ChainruleError, OutOfMemoryError, TraceError
 from chainrule.graph.interpret import as_result
-from chainrule.graph.trace import Traced, recording
+from chainrule.graph.trace import Traced, function_name, recording
 from chainrule.graph.tree import flatten
 
 
@@ -213,7 +213,14 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     def jacobian_of(*args: Any, **kwargs: Any) -> Any:
         with recording() as recorder:
             point = Point(recorder, f, args, positions(argnums, len(args)), kwargs)
-            blocks = _by_columns(point) if _fewer_columns(point) else _by_rows(point)
+            try:
+                blocks = _by_columns(point) if _fewer_columns(point) else _by_rows(point)
+            except MemoryError:
+                m, n = (sum(v.type.size for v in values) for values in (point.outputs, point.variables))
+                raise OutOfMemoryError(
+                    f"the Jacobian of {function_name(f)} has {m} × {n} numbers, for which there is no memory; "
+                    "jvp, vjp and hvp give its products with vectors"
+                ) from None
             rows = [nest_like(argnums, point.arguments_tree, row) for row in blocks]
             return point.output_tree.unflatten(rows)
 

@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.calculus import sweeps
 from chainrule.errors import DifferentiationError, GraphError
 from chainrule.graph.interpret import as_result
-from chainrule.graph.trace import Recorder, Traced, apply, argument_names, as_recordable, inline
+from chainrule.graph.trace import Recorder, Traced, apply, argument_names, as_recordable, called, inline
 from chainrule.graph.tree import TreeShape, flatten
 from chainrule.graph.types import ArrayType
 from chainrule.primitives.conversion import IDENTITY, convert
@@ -53,7 +53,7 @@ class Point:
         names = _names(f, args, argnums)
         self.variables = [self._variable(leaf, name) for leaf, name in zip(leaves, names, strict=True)]
         replaced = dict(zip(argnums, self.arguments_tree.unflatten(self.variables), strict=True))
-        result = f(*[replaced.get(k, arg) for k, arg in enumerate(args)], **(kwargs or {}))
+        result = called(f, *[replaced.get(k, arg) for k, arg in enumerate(args)], **(kwargs or {}))
         outputs, self.output_tree = flatten(result)
         self.outputs = [recorder.lift(x) for x in outputs]
         self._lock = Lock()

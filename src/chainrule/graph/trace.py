@@ -242,10 +242,20 @@ def trace(f: Callable[..., Any], *args: Any, name: str | None = None) -> Graph:
             else:
                 array = as_recordable(leaf, leaf_name)
                 inputs.append(recorder.input(ArrayType.of(array), array, leaf_name))
-        result = f(*tree.unflatten(inputs))
+        result = called(f, *tree.unflatten(inputs))
         outputs, output_tree = flatten(result)
         lifted = [recorder.lift(x) for x in outputs]
         return recorder.graph(inputs, lifted, tree, output_tree, name or function_name(f))
+
+
+def called(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``f(*args, **kwargs)`` with our words where NumPy hides them: when a traced value is written into an array."""
+    try:
+        return f(*args, **kwargs)
+    except ValueError as error:
+        if isinstance(error.__cause__, TraceError):
+            raise error.__cause__ from None
+        raise
 
 
 _RECORDABLE = frozenset(DTYPES.values())
@@ -261,6 +271,8 @@ def as_recordable(value: Any, what: str = "argument", dtype: Any = None) -> np.n
     """
     if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
         raise TraceError(f"{what} is a masked array, whose mask would be ignored; use .filled(...) or .compressed()")
+    if isinstance(value, np.matrix):
+        raise TraceError(f"{what} is an np.matrix, whose * is a matrix product; give np.asarray of it and write @")
     array = np.array(value, dtype=dtype, order="C")
     dtype = array.dtype
     if dtype in _RECORDABLE:

@@ -185,7 +185,7 @@ class Traced(NDArrayOperatorsMixin):
         if self.value is None:
             raise TraceError(
                 f"{how} of a traced value needs its number, but only shapes are known here; "
-                "use np.where for a choice, or trace with arrays instead of shapes"
+                "use np.where for a choice (if may depend on shapes, and on arguments that are Python ints)"
             )
         return self.value
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import update_wrapper
 from time import perf_counter
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 import chainrule.primitives  # noqa: F401  fills the dispatch tables
-from chainrule.errors import CompileError, TraceError
+from chainrule.errors import CompileError, OptionError, TraceError
 from chainrule.graph.graph import Graph
 from chainrule.graph.trace import Traced, argument_names, as_recordable, function_name, label, trace
 from chainrule.graph.tree import TreeShape, flatten
@@ -58,9 +60,9 @@ def compile(f: Callable[..., Any], *, target: Target | None = None) -> Compiled:
 
     Notes
     -----
-    What f takes from outside (globals, closures, random numbers) is read once, when f is recorded: make an argument of
-    whatever may change. A Python float is a float32 number if all floating-point arrays among the arguments are
-    float32, else float64.
+    What f takes from outside (globals, closures, the attributes of a method's object, random numbers) is read once,
+    when f is recorded: make an argument of whatever may change. A Python float is a float32 number if all
+    floating-point arrays among the arguments are float32, else float64.
 
     Examples
     --------
@@ -70,6 +72,8 @@ def compile(f: Callable[..., Any], *, target: Target | None = None) -> Compiled:
     5.0
     >>> print(norm.report(np.ones(1000)))  # doctest: +SKIP
     """
+    if not callable(f):
+        raise OptionError(f"cr.compile takes a function, got {f!r}")
     return Compiled(f, target)
 
 
@@ -97,7 +101,10 @@ class Compiled:
         try:
             found = self._programs.get((tree, key))
         except TypeError as error:
-            raise TraceError(f"{function_name(self._f)}: an argument is neither data nor hashable: {error}") from None
+            raise TraceError(
+                f"{function_name(self._f)}: an argument is neither an array nor hashable ({error}); "
+                "of a data frame, give .to_numpy()"
+            ) from None
         if found is None:
             with self._lock:
                 found = self._programs.get((tree, key)) or self._compile(leaves, tree, data, key)
@@ -106,6 +113,18 @@ class Compiled:
         if signature is not None and all(a.dtype.name in DTYPES for a in plain):
             self._quick[signature] = found
         return _results(program.run(*data), output_tree)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method: the object belongs to the program, as all arguments that are not data."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        """Travels as its function, or, a decorated one, by name; the code is made again, or found on disk."""
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(str(self.__module__))
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (_remade, (self._f, self._target))
 
     def program(self, *args: Any, **kwargs: Any) -> Any:
         """The compiled program that these arguments would run; ``print`` shows its stages."""
@@ -120,6 +139,9 @@ class Compiled:
         -------
         dict of str to str
             ``graph``, ``terms``, ``loops``, ``epilogues``, ``fused``, ``products``, ``memory``, ``llvm``, in order.
+            Letters: ``v`` nodes of the graph, ``t`` terms that are left of them, ``b`` memory, ``i`` loops, ``r``
+            registers inside one nest of loops, ``(i1 | i0)`` for each i1 over all i0. ``fold`` and ``scan`` reduce,
+            ``bound`` checks an index, ``NN``, ``TN``, … say which operands of a product are stored transposed.
 
         Raises
         ------
@@ -183,6 +205,12 @@ class Compiled:
         positional, named = tree.children
         names = argument_names(self._f, positional) + named.paths()
         kept = [name for name, k in zip(names, key, strict=True) if isinstance(k, ArrayType)]
+        for name, leaf in zip(names, leaves, strict=True):
+            if isinstance(leaf, (np.random.Generator, np.random.RandomState)):
+                raise TraceError(
+                    f"{function_name(self._f)}: {name} is a random generator, whose numbers would be drawn only "
+                    "once; give the numbers"
+                )
 
         def inner(*inputs: Any) -> Any:
             given = iter([label(x, name) for x, name in zip(inputs, kept, strict=True)])
@@ -192,6 +220,10 @@ class Compiled:
 
         graph = trace(inner, *(ArrayType.of(a) for a in data), name=function_name(self._f))
         return executable(graph, self._target), graph.output_tree
+
+
+def _remade(f: Callable[..., Any], target: Target | None) -> Compiled:
+    return Compiled(f, target)
 
 
 def executable(graph: Graph, target: Target | None = None) -> _Runs:

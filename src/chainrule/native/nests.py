@@ -6,10 +6,10 @@ produced in, from the outermost to the innermost. Results whose loops begin alik
 
 >>> print(nest)                                                  # doctest: +SKIP
 for i0 < 32, i1 < 64:
-  v0 = load float32 b0[64·i0 + i1]
-  v1 = load float32 b1[i1]
-  v2 = add float32 v0 v1
-  store b2[64·i0 + i1] = v2   (i0 i1)
+  r0 = load float32 b0[64·i0 + i1]
+  r1 = load float32 b1[i1]
+  r2 = add float32 r0 r1
+  store b2[64·i0 + i1] = r2   (i0 i1)
 """
 
 from __future__ import annotations
@@ -237,14 +237,14 @@ class Nest:
 
         lines = ["for " + ", ".join(axis(a) for a in self.extents) + ":" if self.extents else "once:"]
         for k, i in enumerate(self.body):
-            operands = "".join(f" v{a}" for a in i.args)
-            lines.append(f"  v{k} = {i.op} {i.dtype}{operands}{_data(i)}")
+            operands = "".join(f" r{a}" for a in i.args)
+            lines.append(f"  r{k} = {i.op} {i.dtype}{operands}{_data(i)}")
         for r in self.results:
             loops = " ".join(f"i{a}" for a in r.kept) + (
                 " | " + " ".join(f"i{a}" for a in r.loops[len(r.kept) :]) if r.n_reduced else ""
             )
             where = "" if r.buffer is None else f" b{r.buffer}[{_moved(r.place, r.indirect)}] ="
-            lines.append(f"  {r.kind}{' ' + r.op if r.op else ''}{where} v{r.value}   ({loops})")
+            lines.append(f"  {r.kind}{' ' + r.op if r.op else ''}{where} r{r.value}   ({loops})")
         return "\n".join(lines)
 
 
@@ -256,7 +256,7 @@ def _data(instruction: Instruction) -> str:
 
 
 def _moved(place: Affine, indirect: tuple[Indirect, ...]) -> str:
-    return str(place) + "".join(f" + {p.stride}·v{p.value}" for p in indirect)
+    return str(place) + "".join(f" + {p.stride}·r{p.value}" for p in indirect)
 
 
 class Body:

@@ -25,7 +25,11 @@ class StepReport:
     name, primitive : str
         The node whose value it computes last.
     kind : str
-        ``nest``, ``product`` or ``library``.
+        ``nest`` (loops), ``product`` (of matrices), or ``library``: NumPy computes it, called back from native code.
+    sizes : tuple of int
+        How often the loops run; of a product the rows and columns of the result and the terms of its sums.
+    does : tuple of str
+        The operations fused in it, in their order.
     operations : int
         Arithmetic per run; a transcendental function counts as one.
     bytes : int
@@ -37,6 +41,8 @@ class StepReport:
     name: str
     primitive: str
     kind: str
+    sizes: tuple[int, ...]
+    does: tuple[str, ...]
     operations: int
     bytes: int
     seconds: float
@@ -60,19 +66,25 @@ class ProgramReport:
         return sum(s.seconds for s in self.steps)
 
     def __str__(self) -> str:
-        head = f"{'step':<34} {'kind':<8} {'operations':>12} {'bytes':>12} {'µs':>10} {'share':>6} {'Gop/s':>7}"
-        lines = [head]
         total = self.seconds
+        unit, factor = ("ms", 1e3) if total >= 10e-3 else ("µs", 1e6)
+        counts = f"{'step':<12} {'kind':<8} {'sizes':<14} {'operations':>12} {'bytes':>12}"
+        lines = [f"{counts} {unit:>9} share   Gop/s  does"]
         for k, s in enumerate(self.steps):
-            label = f"{k} {s.name}" + ("" if s.name.startswith(s.primitive) else f" = {s.primitive}")
-            share = f"{s.seconds / total:6.1%}" if total else ""
-            speed = f"{s.operations / s.seconds / 1e9:7.1f}" if s.seconds else ""
-            counts = f"{s.kind:<8} {s.operations:>12} {s.bytes:>12}"
-            lines.append(f"{label[:34]:<34} {counts} {1e6 * s.seconds:>10.2f} {share} {speed}")
-        lines.append(f"{1e6 * total:.2f} µs per run; arena of {self.arena_bytes} bytes")
+            share = f"{s.seconds / total:6.1%}" if total > 0 else " " * 6
+            speed = f"{s.operations / s.seconds / 1e9:7.1f}" if s.operations and s.seconds > 0 else " " * 7
+            label, sizes = f"{k} {s.name}", "×".join(map(str, s.sizes)) or "once"
+            counts = f"{label[:12]:<12} {s.kind:<8} {sizes:<14} {s.operations:>12} {s.bytes:>12}"
+            lines.append(f"{counts} {factor * s.seconds:>9.2f} {share} {speed}  {_shown(s.does)}")
+        lines.append(f"{factor * total:.2f} {unit} per run; memory between the steps: {self.arena_bytes} bytes")
+        if any(s.kind == "library" for s in self.steps):
+            lines.append("library: computed by NumPy or SciPy, called from native code")
         if self.peak > 0 and total > 0:
             rate = sum(s.operations for s in self.steps) / total
-            lines.append(f"{rate / 1e9:.1f} Gop/s, {rate / self.peak:.0%} of the {self.peak / 1e9:.0f} of a product")
+            lines.append(
+                f"{rate / 1e9:.1f} Gop/s; products of matrices reach {self.peak / 1e9:.0f} on one core here, "
+                f"of which this is {rate / self.peak:.0%}"
+            )
         lines += [str(u) for u in self.units]
         return "\n".join(lines)
 
@@ -87,6 +99,8 @@ def report(
             names[step.node],
             nodes[step.node].primitive.name,
             _kind(step),
+            _sizes(step),
+            _does(step, nodes[step.node].primitive.name),
             _operations(step),
             sum(program.buffers[b].bytes for b in (*step.reads, *step.writes) if b not in _local(step)),
             seconds.get(k, float("nan")),
@@ -113,6 +127,28 @@ class Clock:
 
 def _kind(step: Step) -> str:
     return "product" if isinstance(step, ProductStep) else "nest" if isinstance(step, Nest) else "library"
+
+
+def _sizes(step: Step) -> tuple[int, ...]:
+    if isinstance(step, ProductStep):
+        return (*(extent for extent, *_ in step.batch), *step.sizes)
+    return tuple(step.extents.values()) if isinstance(step, Nest) else step.out_type.shape
+
+
+def _does(step: Step, primitive: str) -> tuple[str, ...]:
+    """Operations, without those that take no time."""
+    if isinstance(step, ProductStep):
+        return ("matmul", *(() if step.epilogue is None else _does(step.epilogue, "")))
+    if not isinstance(step, Nest):
+        return (primitive,)
+    found = [i.op for i in step.body if i.op not in _FREE]
+    found += [r.op or "scatter" for r in step.results if r.kind != "store"]
+    return tuple(found) or ("copy" if any(i.op == "load" for i in step.body) else "fill",)
+
+
+def _shown(operations: tuple[str, ...]) -> str:
+    """Some of them, if there are many."""
+    return ", ".join(operations[:6]) + (f", {len(operations) - 6} more" if len(operations) > 6 else "")
 
 
 def _local(step: Step) -> Mapping[int, tuple[int, ...]]:

@@ -92,7 +92,7 @@ class LibraryStep:
 
     def __str__(self) -> str:
         args = ", ".join(f"b{a.buffer} {t}" for a, t in zip(self.args, self.arg_types, strict=True))
-        return f"library b{self.out.buffer} {self.out_type} = node {self.node} ({args})"
+        return f"library b{self.out.buffer} {self.out_type} of ({args})"
 
 
 Step = Nest | ProductStep | LibraryStep
@@ -130,8 +130,11 @@ class Program:
         return repr((self.buffers, self.steps, names, more))
 
     def __str__(self) -> str:
-        lines = [f"b{k}: {b.dtype}[{b.size}] {b.role} {b.number}" for k, b in enumerate(self.buffers)]
         names = self.graph.node_names
+        lines = []
+        for k, b in enumerate(self.buffers):
+            which = names[self.graph.inputs[b.number]] if b.role == "input" else b.number
+            lines.append(f"b{k}: {b.dtype}[{b.size}] {b.role}" + ("" if b.role == "arena" else f" {which}"))
         for k, step in enumerate(self.steps):
             node = self.graph.nodes[step.node]
             lines.append(f"# step {k}: {names[step.node]} = {node.primitive.name}")

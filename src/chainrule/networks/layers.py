@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.errors import OptionError
 from chainrule.networks.parameters import Piece
-from chainrule.networks.units import UNITS, Unit, as_unit
+from chainrule.networks.units import UNITS, Unit, as_unit, check_unit
 from chainrule.primitives.random import uniform
 
 
@@ -144,7 +144,9 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_units", _check_width(self.n_units, "Dense(n_units)"))
-        object.__setattr__(self, "unit", as_unit(self.unit))
+        own = as_unit(self.unit)
+        check_unit(own, self.n_units)
+        object.__setattr__(self, "unit", own)
 
     def __repr__(self) -> str:
         return f"Dense({self.n_units}, {self.unit.name!r})"  # type: ignore[union-attr]

@@ -43,6 +43,8 @@ class Unit:
         return Unit, (self.name, self.function, self.gain, self.formula)
 
 
+_WIDEST_TRIED = 1 << 16
+
 #: the units that can be called by name
 UNITS: dict[str, Unit] = {}
 
@@ -95,3 +97,31 @@ def as_unit(given: str | Unit | Callable[[Any], Any]) -> Unit:
         name = getattr(given, "__name__", "unit")
         return Unit(name if name.isidentifier() else "unit", given, 1.0, f"{name}(z)")
     raise OptionError(f"a unit must be a name or a function, got {given!r}")
+
+
+def check_unit(own: Unit, width: int) -> None:
+    """Try a unit of one's own on a few rows.
+
+    Raises
+    ------
+    OptionError
+        If it fails, gives another shape, or if a row's result depends on the other rows or on chance: networks are
+        trained on batches and predict rows in any company.
+    """
+    if UNITS.get(own.name) is own or width > _WIDEST_TRIED:
+        return
+    z = np.random.default_rng(0).normal(size=(4, width))
+    with np.errstate(all="ignore"):
+        try:
+            whole, alone = own.function(z.copy()), own.function(z[1:2].copy())
+        except Exception as error:
+            raise OptionError(f"the unit {own.name} fails on an array of shape {z.shape}: {error}") from error
+    for given, found in ((z, whole), (z[1:2], alone)):
+        if np.shape(found) != given.shape or np.asarray(found).dtype.kind not in "fiub":
+            what = f"shape {np.shape(found)}" if isinstance(found, np.ndarray) else type(found).__name__
+            raise OptionError(f"the unit {own.name} must give one number for each of an array {z.shape}; got {what}")
+    if not np.allclose(whole[1:2], alone, rtol=1e-7, atol=1e-7, equal_nan=True):
+        raise OptionError(
+            f"the unit {own.name} gives a row of its argument other numbers when other rows are beside it, or at every "
+            "call; it must depend on that row alone (BatchNorm and Dropout are layers)"
+        )

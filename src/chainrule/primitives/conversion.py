@@ -41,7 +41,8 @@ def _operand_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype, 
     if not resolved or not RECORDABLE.issuperset(resolved):
         given = " and ".join(kind.__name__ if isinstance(kind, type) else str(kind) for kind in kinds)
         why = f"works in {resolved[0]}, which cannot be recorded" if resolved else "is not defined"
-        raise TraceError(f"{full_name(ufunc)} of {given} {why}; convert with .astype(float) first")
+        hint = " (x.value is None where only shapes are known, as in cr.compile)" if "object" in given else ""
+        raise TraceError(f"{full_name(ufunc)} of {given} {why}; convert with .astype(float) first{hint}")
     inputs = resolved[: ufunc.nin]
     return inputs if len(set(inputs)) == 1 else (np.result_type(*inputs),) * len(inputs)
 
