@@ -14,7 +14,7 @@ from chainrule.bench.latency import Latency, LatencyReport
 from chainrule.bench.machine import Machine
 from chainrule.bench.ours import Ours
 from chainrule.bench.race import WARM_UP, race
-from chainrule.bench.sections import verdict
+from chainrule.bench.sections import digits, verdict
 from chainrule.bench.training import TrainingReport
 from chainrule.bench.variants import VariantResult, same_bits
 from chainrule.cli import run
@@ -28,9 +28,13 @@ def test_quick_training_without_peers_prints_its_tables(tmp_path, capsys):
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("tiny  "))
     assert "10-32-2" in row
-    assert "no peers are installed" in printed
+    assert "none of JAX, PyTorch and scikit-learn was asked for" in printed
+    assert "a quick run: few steps" in printed
+    assert "aims held" not in printed
+    assert all(line == line.rstrip() and len(line) <= 120 for line in printed.splitlines())
     assert "1 and 2 threads give the same bits: tiny" in printed
     numbers = json.loads(place.read_text())
+    assert numbers["quick"] is True
     (result,) = numbers["races"]["tiny"]
     assert result["peer"] == "chainrule"
     assert f"{result['microseconds']:.4g}" in row
@@ -151,3 +155,13 @@ def test_what_an_installation_brings():
     assert not install.applies("colorama; sys_platform == 'no such system'")
     size = install.compressed_bytes(found["threadpoolctl"])
     assert 5_000 < size < sum(f.size or 0 for f in found["threadpoolctl"].files)
+
+
+def test_numbers_are_printed_without_powers_of_ten():
+    assert [digits(x) for x in (0.0123456, 1.23456, 9999.4, 9999.6, 17534.2)] == [
+        "0.01235",
+        "1.235",
+        "9999",
+        "10000",
+        "17530",
+    ]

@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.bench import children, install, peers
 from chainrule.bench.machine import Machine, this_machine
-from chainrule.bench.sections import Section, mark, verdict
+from chainrule.bench.sections import QUICK, Section, digits, mark, verdict
 
 Say = Callable[[str], None]
 MEGABYTE = 2**20
@@ -54,16 +54,21 @@ class LatencyReport:
 
     machine: Machine
     measured: list[Latency]
+    quick: bool = False
 
     def sections(self) -> list[Section]:
         """The report as a table."""
         rows = [["", "measured ", "unit", "aim"]]
         for m in self.measured:
             reached = m.bar is None or m.value <= m.bar
-            rows.append([m.name, f"{m.value:.3g}{mark(reached)}", m.unit, "" if m.bar is None else f"≤ {m.bar:g}"])
-        aims = {f"{m.name} {m.value:.3g} {m.unit} (≤ {m.bar:g})": m.value <= m.bar for m in self.measured if m.bar}
+            rows.append(
+                [m.name, f"{digits(m.value, 3)}{mark(reached)}", m.unit, "" if m.bar is None else f"≤ {m.bar:g}"]
+            )
+        aims = {
+            f"{m.name} {digits(m.value, 3)} {m.unit} (≤ {m.bar:g})": m.value <= m.bar for m in self.measured if m.bar
+        }
         note = "the best of several repetitions each; ! above what chainrule aims at"
-        return [Section(rows, note), Section([], verdict(aims))]
+        return [Section(rows, note), Section([], QUICK if self.quick else verdict(aims))]
 
 
 def run_latency(quick: bool = False, against: list[str] | None = None, say: Say = lambda line: None) -> LatencyReport:
@@ -91,7 +96,7 @@ def run_latency(quick: bool = False, against: list[str] | None = None, say: Say 
         measured += _many_fits(found)
         say("install")
         measured += _install()
-    return LatencyReport(this_machine(found), measured)
+    return LatencyReport(this_machine(found), measured, quick)
 
 
 def _start_up(repetitions: int) -> list[Latency]:

@@ -21,6 +21,15 @@ class Section:
     note: str = ""
 
 
+QUICK = "a quick run: few steps, repeated little; it shows that everything runs, not how fast, and no aim is judged"
+
+
+def digits(x: float, n: int = 4) -> str:
+    """A positive number with so many digits, never as a power of ten."""
+    text = f"{x:.{n}g}"
+    return f"{float(text):.0f}" if "e+" in text else text
+
+
 def mark(reached: bool) -> str:
     """What stands behind a number that was to reach something."""
     return " " if reached else "!"

@@ -10,7 +10,7 @@ from chainrule.bench.cases import CASES, Case, Problem
 from chainrule.bench.machine import Machine, this_machine
 from chainrule.bench.ours import Ours
 from chainrule.bench.race import Result, race
-from chainrule.bench.sections import Section, mark, verdict
+from chainrule.bench.sections import QUICK, Section, digits, mark, verdict
 from chainrule.bench.variants import (
     CLIFF_BAR,
     VARIANT_BAR,
@@ -35,6 +35,8 @@ class TrainingReport:
     widths : list of lists of WidthResult
     same_bits : dict
         By case name: whether one and two threads gave the same bits.
+    quick : bool
+        Whether there were too few steps to judge by.
     """
 
     machine: Machine
@@ -42,11 +44,12 @@ class TrainingReport:
     variants: list[VariantResult]
     widths: list[list[WidthResult]]
     same_bits: dict[str, bool]
+    quick: bool = False
 
     def sections(self) -> list[Section]:
         """The report as tables, the most important first."""
         tables = [self._summary(), self._details(), self._variants(), self._widths()]
-        return [*tables, Section([], self._bits()), Section([], verdict(self._aims()))]
+        return [*tables, Section([], self._bits()), Section([], QUICK if self.quick else verdict(self._aims()))]
 
     def _aims(self) -> dict[str, bool]:
         """All that chainrule aims at, and whether it was reached."""
@@ -73,12 +76,10 @@ class TrainingReport:
             ours = self.races[case.name][0].microseconds
             best = {n: min(r.microseconds for r in self.races[case.name] if r.peer == n) for n in names}
             ratios = [f"{best[n] / ours:.3g}×{mark(best[n] / ours >= bar)}" for n, bar in case.bars if n in best]
-            cells = [case.name, "-".join(map(str, case.layers)), str(case.batch_size), f"{ours:.4g}"]
-            rows.append([*cells, *(f"{t:.4g}" for t in best.values()), *ratios])
+            cells = [case.name, "-".join(map(str, case.layers)), str(case.batch_size), digits(ours)]
+            rows.append([*cells, *(digits(t) for t in best.values()), *ratios])
         if not names:
-            return Section(
-                rows, "no peers are installed (JAX, PyTorch, scikit-learn), so there is nothing to compare with"
-            )
+            return Section(rows, "none of JAX, PyTorch and scikit-learn was asked for and is installed")
         bars = ", ".join(f"{c.name} {'/'.join(f'{bar:g}' for n, bar in c.bars if n in names)}" for c in chosen)
         return Section(rows, f"! below what chainrule aims at, times faster than {' / '.join(names)}: {bars}")
 
@@ -86,23 +87,21 @@ class TrainingReport:
         """Every contender of every case, with the loss it reached."""
         rows = [["contender", "best µs/step", "median", "final loss"]]
         for name, results in self.races.items():
-            rows += [
-                [f"{name}: {r.name}", f"{r.microseconds:.4g}", f"{r.median:.4g}", f"{r.loss:.4f}"] for r in results
-            ]
+            rows += [[f"{name}: {r.name}", digits(r.microseconds), digits(r.median), f"{r.loss:.4f}"] for r in results]
         return Section(rows, "same rows, same number of epochs; the loss is that of all rows at the last weights")
 
     def _variants(self) -> Section:
         rows = [["variant", "µs/step", "time ÷ built-in ", "multiply-adds ÷ built-in"]]
         for v in self.variants:
             ratio = f"{v.ratio:.2f}{mark(v.held)}"
-            rows.append([f"{v.case}: {v.name}", f"{v.microseconds:.4g}", ratio, f"{v.products:.2f}"])
+            rows.append([f"{v.case}: {v.name}", digits(v.microseconds), ratio, f"{v.products:.2f}"])
         note = f"! more than {VARIANT_BAR:g} times the built-in net of the same layers, beyond more multiply-adds"
         return Section(rows, note)
 
     def _widths(self) -> Section:
         rows = [["width w of 20-w-w-2, batch 32", "µs/step", "per multiply-add "]]
         for w in (w for group in self.widths for w in group):
-            rows.append([str(w.width), f"{w.microseconds:.4g}", f"+{w.excess:.0%}{mark(w.excess < CLIFF_BAR)}"])
+            rows.append([str(w.width), digits(w.microseconds), f"+{w.excess:.0%}{mark(w.excess < CLIFF_BAR)}"])
         return Section(rows, f"! {CLIFF_BAR:.0%} dearer per multiply-add than a width next to it")
 
     def _bits(self) -> str:
@@ -151,7 +150,7 @@ def run_training(
     widths = run_widths(repetitions, 10 if quick else 200)
     say("threads")
     bits = {c.name: same_bits(c.shortened(4)) for c in chosen}
-    return TrainingReport(this_machine(found), races, variants, widths, bits)
+    return TrainingReport(this_machine(found), races, variants, widths, bits, quick)
 
 
 def _race(case: Case, names: list[str], repetitions: int) -> list[Result]:

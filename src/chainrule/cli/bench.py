@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from chainrule.bench.latency import LatencyReport
     from chainrule.bench.training import TrainingReport
 
+_WIDTH = 120  # of the notes
+
 
 def bench(
     what: Literal["training", "latency"] = "training",
@@ -37,6 +39,7 @@ def bench(
     """
     from dataclasses import asdict
     from json import dumps
+    from textwrap import wrap
 
     from chainrule.native.function import obstacle
 
@@ -70,7 +73,8 @@ def bench(
             draw(training, picture)
     print(*report.machine.lines(), sep="\n")
     for section in report.sections():
-        print("", *(table(section.rows) if section.rows else []), section.note, sep="\n")
+        lines = [line.rstrip() for line in table(section.rows)] if section.rows else []
+        print("", *lines, *wrap(section.note, _WIDTH, subsequent_indent="  "), sep="\n")
     if json is not None:
         json.write_text(dumps(asdict(report), indent=1) + "\n")
 
