@@ -45,7 +45,7 @@ class Pace:
             left -= self._try(threads, batches, left, work)
         if left:
             threads = self.best
-            seconds = work(threads, left)
+            seconds = max(work(threads, left), 1e-9)
             self._since += seconds
             self.seconds[threads] = 0.5 * (self.seconds[threads] + seconds / left)
 
@@ -64,7 +64,7 @@ class Pace:
         self.seconds[threads] = seconds / first
         more = min(left - first, ceil(_TRIAL_SECONDS / self.seconds[threads]))
         if more:
-            counted = work(threads, more)
+            counted = max(work(threads, more), 1e-9)
             self.seconds[threads] = counted / more
             seconds += counted
         self._since, self._lost = 0.0, seconds * max(_LEAST_LOSS, 1 - self.seconds[self.best] / self.seconds[threads])
