@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.tables.statistics import NORMAL_WIDTH, robust_scaling, standard_scaling
+from chainrule.tables.statistics import NORMAL_WIDTH, robust_scaling, robust_scalings, standard_scaling
 
 FINITE = st.floats(-1e6, 1e6).map(lambda value: round(value, 6))
 
@@ -99,3 +99,18 @@ def test_constants_get_scale_one(scaling):
 def test_mostly_one_value_falls_back_on_the_deviation():
     x = np.r_[np.zeros(96), np.arange(1.0, 5.0)]
     assert robust_scaling(x) == (0.0, pytest.approx(x.std()))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("n", [0, 1, 2, 19, 20, 1000])
+def test_columns_at_once_are_scaled_as_one_by_one(n, missing, weighted):
+    rng = np.random.default_rng(n)
+    x = rng.normal(size=(n, 5)) * [1, 1e-200, 1e305, 1e3, 1]
+    x[:, 3] = np.where(rng.random(n) < 0.95, 7.0, x[:, 3])  # mostly constant
+    x[:, 4] = 2.5
+    if missing:
+        x[rng.random(x.shape) < 0.2] = np.nan
+    weights = rng.integers(0, 3, n).astype(float) if weighted else None
+    with np.errstate(all="ignore"):
+        assert robust_scalings(x, weights) == [robust_scaling(column, weights) for column in x.T]

@@ -100,13 +100,14 @@ class Model:
 
     @cached_property
     def _runner(self) -> BlockRunner:
-        needed, there = cost(self.graph(BLOCK)).bytes, machine_memory()
+        graph = self.graph(BLOCK)
+        needed, there = cost(graph).bytes, machine_memory()
         if there is not None and needed > there // 2:
             raise OutOfMemoryError(
                 f"{self.source or 'the model'}: predicting {BLOCK} rows takes {needed / 2**30:.3g} GB, more than there "
                 "is memory for; use a machine with more"
             )
-        return BlockRunner(self.graph(BLOCK), 1 + len(self.members[0].buffers))
+        return BlockRunner(graph, 1 + len(self.members[0].buffers))
 
     def raw(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Raw outputs of each member, (n_rows, n_raw) each, for the arrays of `Inputs.arrays`.

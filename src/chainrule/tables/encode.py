@@ -37,7 +37,7 @@ from chainrule.tables.cells import labels, numbers
 from chainrule.tables.kinds import as_floats, commonest, is_nested, refuse_infinite, refuse_words, simple, truth_values
 from chainrule.tables.place import Source, listed, place, shown, source_name
 from chainrule.tables.schema import Schema
-from chainrule.tables.statistics import FARTHEST, robust_scaling, standard_scaling
+from chainrule.tables.statistics import FARTHEST, robust_scaling, robust_scalings, standard_scaling
 from chainrule.tables.stored import Stored
 
 #: where robustly scaled numbers bend from linear to logarithmic, in scales
@@ -387,7 +387,13 @@ def matrix_encoder(
     """
     x = np.asarray(x, np.float64)
     names = [f"x{k}" for k in range(x.shape[1])] if names is None else [str(name) for name in names]
-    return encoder_of([Numeric.fit(name, c, weights, scaling) for name, c in zip(names, x.T, strict=True)], scaling)
+    if scaling == "robust":
+        scalings = robust_scalings(x, weights)
+    else:
+        scalings = [standard_scaling(column, weights) for column in x.T]
+    missing = np.isnan(x).any(axis=0).tolist()
+    found = zip(names, missing, scalings, strict=True)
+    return encoder_of([Numeric(name, lacks, *scaled) for name, lacks, scaled in found], scaling)
 
 
 def encoder_of(encodings: Sequence[Encoding], scaling: Scaling) -> Encoder:

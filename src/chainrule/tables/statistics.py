@@ -9,8 +9,10 @@ import numpy as np
 
 #: width of the central 90 % of a standard normal distribution
 NORMAL_WIDTH = 3.289707253902945
+_LEVELS = (0.05, 0.5, 0.95)
 #: numbers beyond this count as this, so that differences stay finite
 FARTHEST = 1e300
+_BELOW = 1 - 1e-12  # a rounding error must not push a level past the value that reaches it
 #: a column is constant if its spread is below this, or below this share of its center: rounding errors
 NARROWEST, ROUNDING = 1e-300, 1e-13
 
@@ -34,9 +36,21 @@ def robust_scaling(values: np.ndarray, weights: np.ndarray | None = None) -> tup
     values, weights = _present(values, weights)
     if not len(values):
         return 0.0, 1.0
-    low, center, high = _quantiles(values, weights, np.array([0.05, 0.5, 0.95]))
+    low, center, high = _quantiles(values, weights, np.array(_LEVELS))
     scale = (high - low) / NORMAL_WIDTH
     return center, standard_scaling(values, weights)[1] if _is_constant(scale, center) else scale
+
+
+def robust_scalings(x: np.ndarray, weights: np.ndarray | None = None) -> list[tuple[float, float]]:
+    """`robust_scaling` of every column of a matrix, at once where all numbers are there and count alike."""
+    if weights is not None or not x.size or np.isnan(x).any():
+        return [robust_scaling(column, weights) for column in x.T]
+    x = np.clip(x, -FARTHEST, FARTHEST)
+    places = _places(np.array(_LEVELS), len(x))
+    low, center, high = np.partition(x, places, axis=0)[places]
+    scales = (high - low) / NORMAL_WIDTH
+    found = zip(x.T, center.tolist(), scales.tolist(), strict=True)
+    return [(c, standard_scaling(column)[1] if _is_constant(s, c) else s) for column, c, s in found]
 
 
 def standard_scaling(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
@@ -77,13 +91,18 @@ def _present(values: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray
 
 def _quantiles(values: np.ndarray, weights: np.ndarray | None, levels: np.ndarray) -> list[float]:
     """For each level the smallest value that at least this share of the weight does not exceed (no interpolation)."""
-    levels = levels * (1 - 1e-12)  # a rounding error must not push a level past the value that reaches it
     if weights is None:
-        places = np.ceil(levels * len(values)).astype(int) - 1
+        places = _places(levels, len(values))
         return [float(value) for value in np.partition(values, places)[places]]
+    levels = levels * _BELOW
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order])
     return [float(value) for value in values[order[np.searchsorted(reached, levels * reached[-1])]]]
+
+
+def _places(levels: np.ndarray, n: int) -> np.ndarray:
+    """Where the values that reach these levels stand among n in ascending order."""
+    return np.ceil(levels * _BELOW * n).astype(int) - 1
 
 
 def _is_constant(spread: float, center: float) -> bool:
