@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from chainrule.outputs import CategoricalDistribution, StudentT, mixture_of
+from chainrule.outputs import CategoricalDistribution, StudentT, mixture_of, normal, quadrature
+from chainrule.outputs.laplace import LaplaceDistribution
+from chainrule.outputs.normal import NormalMixture
 from chainrule.outputs.student_t import StudentTDistribution
 from outputs.output_cases import ORDERED, raw_of, target_of
 
@@ -121,3 +123,30 @@ def test_of_students_of_any_scale():
 def test_of_classes_it_is_half_the_brier_score():
     d = CategoricalDistribution(np.log([[0.2, 0.3, 0.5]]))
     assert d.crps(1.0)[0] == pytest.approx(0.5 * (0.04 + 0.49 + 0.25), rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("far", "spans", "tolerance"), [(0.1, 0.0, 1e-7), (1.0, 0.3, 1e-9), (3.0, 3.0, 1e-4), (10.0, 6.0, 2e-3)]
+)
+def test_mixtures_of_very_many_components(far, spans, tolerance, monkeypatch):
+    """Quadrature in the place of all pairs of components."""
+    rng = np.random.default_rng(0)
+    shape = (3, 2, 400)
+    weights = rng.dirichlet(np.ones(400), shape[:2])
+    mixture = NormalMixture(np.log(weights), far * rng.normal(size=shape), np.exp(spans * rng.normal(size=shape)))
+    y = rng.normal(size=shape[:2])
+    exact = mixture.crps(y)
+    monkeypatch.setattr(normal, "_MOST_PAIRED", 399)
+    found = mixture.crps(y)
+    assert not np.array_equal(found, exact)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=tolerance * np.max(mixture.std()))
+
+
+def test_ensembles_of_very_many_members(monkeypatch):
+    rng = np.random.default_rng(0)
+    members = [LaplaceDistribution(rng.normal(size=5), np.exp(0.5 * rng.normal(size=5))) for _ in range(60)]
+    thinned = quadrature.disagreement(members)
+    monkeypatch.setattr(quadrature, "MOST_CUTS", 10**6)
+    exact = quadrature.disagreement(members)
+    assert not np.array_equal(thinned, exact)
+    np.testing.assert_allclose(thinned, exact, rtol=1e-5)

@@ -25,6 +25,10 @@ END = 3e-5
 CHANGE = 1e-5
 
 
+#: cuts at most where there are more nodes than that, and standard deviations from a component's mean that are its nodes
+MOST_CUTS, DEVIATIONS = 256, np.array([-6.0, -2.5, -1.0, 0.0, 1.0, 2.5, 6.0])
+
+
 class Scored(Protocol):
     """What quadrature needs to know of a batch of distributions."""
 
@@ -108,6 +112,56 @@ def disagreement(members: Sequence[Scored]) -> np.ndarray:
     return out
 
 
+def spread(mixture: Scored, locs: np.ndarray, scales: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """∫ F(1 - F), half the mean distance of two draws, of mixtures of many smooth components, in time linear in these.
+
+    Parameters
+    ----------
+    mixture : Scored
+        Of batch shape (n,).
+    locs, scales, weights : arrays of shape (n, components)
+        Means, standard deviations.
+
+    Returns
+    -------
+    array of shape (n,)
+        By Gauss-Legendre quadrature. Relative error for a thousand components seen: 1e-8 where their scales are alike,
+        2e-4 where these span fifteen powers of ten.
+    """
+    nodes = (locs[..., None] + scales[..., None] * DEVIATIONS).reshape(len(locs), -1)
+    shares = np.repeat(weights, len(DEVIATIONS), axis=-1)
+
+    def integral(rows: slice) -> np.ndarray:
+        x, width = _points(_cuts(nodes[rows], shares[rows]), POINTS)
+        part, step = mixture[rows], max(1, BUDGET // locs[rows].size)
+        f = np.concatenate([part.cdf(x[first : first + step]) for first in range(0, len(x), step)])
+        return np.sum(width * f * (1.0 - f), axis=0)
+
+    return _by_chunks(integral, len(locs), MOST_CUTS * POINTS * locs.shape[-1])
+
+
+def _cuts(nodes: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Of many nodes (n, m) `MOST_CUTS` in ascending order, the outermost among them.
+
+    Half of them cut the shares evenly, half the shares times distances from the middle: what is far and rare counts.
+    """
+    order = np.argsort(nodes, axis=-1)
+    nodes, shares = np.take_along_axis(nodes, order, -1), np.take_along_axis(shares, order, -1)
+    last = nodes.shape[-1] - 1
+    if last < MOST_CUTS:
+        return nodes
+    half = MOST_CUTS // 2
+    middle = np.sum(shares * nodes, axis=-1, keepdims=True) / np.sum(shares, axis=-1, keepdims=True)
+    chosen = []
+    for counted in (shares, shares * np.abs(nodes - middle)):
+        reached = np.cumsum(counted, axis=-1)
+        levels = np.linspace(0.0, 1.0 - 1e-12, half) * reached[:, -1:]
+        chosen.append([np.searchsorted(r, level) for r, level in zip(reached, levels, strict=True)])
+    places = np.sort(np.concatenate(chosen, axis=-1), axis=-1)
+    places[:, 0], places[:, -1] = 0, last
+    return np.take_along_axis(nodes, np.minimum(places, last), axis=-1)
+
+
 def _by_trapezoids(members: Sequence[Scored]) -> np.ndarray:
     """∫ Var F of members with smooth cdfs, and NaN where the rule does not converge soon."""
     centre = np.mean([m.mean() for m in members], axis=0)
@@ -141,7 +195,8 @@ def _by_trapezoids(members: Sequence[Scored]) -> np.ndarray:
 def _by_pieces(members: Sequence[Scored]) -> np.ndarray:
     """∫ Var F by Gauss-Legendre quadrature between the members' nodes, or by sums over whole numbers."""
     whole = members[0].discrete
-    nodes = np.sort(np.concatenate([m.nodes() for m in members], axis=-1), axis=-1)
+    nodes = np.concatenate([m.nodes() for m in members], axis=-1)
+    nodes = _cuts(nodes, np.ones_like(nodes))
 
     def integral(rows: slice) -> np.ndarray:
         if whole:
