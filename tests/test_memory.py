@@ -1,6 +1,8 @@
 """How much memory there is, in containers too."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +64,20 @@ def test_networks_that_a_container_has_no_memory_for(tmp_path, monkeypatch):
     check_parameters(10**7)
     with pytest.raises(OutOfMemoryError, match="100,000,000 parameters"):
         check_parameters(10**8)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere systems refuse by themselves, or never")
+def test_a_process_asks_in_vain_for_more_than_there_is():
+    code = """
+import numpy as np
+from chainrule import memory
+memory.machine_memory = lambda: 5 << 30
+memory.bound_process()
+kept = np.ones(1 << 27)
+try:
+    np.ones(1 << 30)
+except MemoryError:
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"

@@ -5,12 +5,14 @@ A reader sees the old file or the new one, never half of one, and a failure leav
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from zlib import crc32
 
 from chainrule.errors import OptionError
 
@@ -122,9 +124,21 @@ def _cannot(path: str | os.PathLike[str], error: OSError) -> OptionError:
     return OptionError(f"cannot write {os.fspath(path)}: {error.strerror or error}; choose another place")
 
 
+def remove_parts(path: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while they wrote this file have left beside it."""
+    target = Path(os.path.realpath(path))
+    for left in target.parent.glob(f"{glob.escape(_part_name(target, ''))}*.part"):
+        left.unlink(missing_ok=True)
+
+
+def _part_name(target: Path, own: str) -> str:
+    """Name of a file beside another one that is to take its place; names have at most 255 bytes."""
+    return f".{target.name[:40]}.{crc32(os.fsencode(target.name)):08x}.{own}"
+
+
 def _beside(target: Path) -> tuple[int, str]:
     """A new file in the same folder, with the permissions new files get."""
-    temporary = str(target.with_name(f".{target.name[:50]}.{secrets.token_hex(8)}.part"))
+    temporary = str(target.with_name(_part_name(target, f"{secrets.token_hex(8)}.part")))
     return os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666), temporary
 
 
@@ -132,7 +146,7 @@ def _keep(file: Path, previous: Path) -> None:
     """Give a file a second name; on file systems without links, its only one."""
     if previous.exists() and previous.samefile(file):
         return  # as after a kill between the two renamings; to rename one name of a file to the other does nothing
-    link = previous.with_name(f".{previous.name}.{os.getpid()}.part")
+    link = previous.with_name(_part_name(file, f"{os.getpid()}.part"))
     try:
         link.unlink(missing_ok=True)
         os.link(file, link)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -14,6 +15,8 @@ from chainrule.errors import OutOfMemoryError
 #: bytes that training takes for each parameter, at least: as it is drawn, and in float32 the parameter, two moments,
 #: a copy of these of the best epoch, and the gradient
 BYTES_PER_PARAMETER = 8 + 7 * 4
+#: bytes of addresses without which polars does not start
+LEAST_ADDRESSES = 1 << 32
 
 
 def check_parameters(size: int) -> None:
@@ -42,6 +45,23 @@ def check_room(count: int, what: str) -> None:
         raise OutOfMemoryError(
             f"{what} takes {3 * 8 * count / 2**30:,.3g} GB, more than there is memory for; use fewer rows at a time"
         )
+
+
+def bound_process() -> None:
+    """Let this process ask in vain for more memory than there is; Linux would grant it and end the process later.
+
+    Programs that reserve addresses for later need some gigabytes, so that smaller machines are left alone.
+    """
+    available = machine_memory()
+    if sys.platform != "linux" or available is None:
+        return
+    import resource
+
+    wanted = max(available, LEAST_ADDRESSES)
+    with suppress(OSError, ValueError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if soft == resource.RLIM_INFINITY or soft > wanted:
+            resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
 
 
 def too_many(size: int) -> OutOfMemoryError:

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import CheckpointError, OptionError, TrainingStopped
+from chainrule.errors import CheckpointError, DivergenceError, OptionError, TrainingStopped
 from chainrule.exchange import checkpoint_keeper, modelfile
 from chainrule.exchange.checkpoint import Checkpoint, previous_of, read_checkpoint, write_checkpoint
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
+from chainrule.files import replacing
 from chainrule.learn.checkpoint import Snapshot, snapshot
 from chainrule.learn.rows import Rows
 from chainrule.learn.training import Training
-from chainrule.models.fit import FitOptions, fit_network, resolve
+from chainrule.models.fit import FitOptions, finish, fit_network, resolve
 from chainrule.networks import Network
 
 RNG = np.random.default_rng(0)
@@ -160,11 +161,29 @@ def test_states_that_no_training_has_are_refused(path, facts, arrays):
     assert str(refusal.value).startswith(str(path))
 
 
-def test_what_a_killed_process_left_is_removed(path):
-    for name in (".fit.checkpoint.abc.part", ".fit.checkpoint.previous.17.part", ".other.abc.part"):
-        (path.parent / name).touch()
-    CheckpointKeeper(path)
-    assert [p.name for p in path.parent.iterdir()] == [".other.abc.part"]
+@pytest.mark.parametrize("name", ["fit.checkpoint", "[a]*.checkpoint", "é" * 60 + ".checkpoint"])
+def test_what_a_killed_process_left_is_removed(tmp_path, monkeypatch, name):
+    """Part files of the checkpoint itself; those of another one, which somebody may be writing, stay."""
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # nobody cleans up after a kill
+    for own in (name, f"{name[:45]}.other"):
+        with pytest.raises(KeyboardInterrupt), replacing(tmp_path / own):
+            raise KeyboardInterrupt
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 2
+    CheckpointKeeper(tmp_path / name)
+    (left,) = tmp_path.iterdir()
+    CheckpointKeeper(tmp_path / f"{name[:45]}.other")
+    assert not left.exists()
+
+
+def test_a_state_that_cannot_predict_is_refused_in_one_line():
+    """Got through, from a crafted checkpoint: warnings of NumPy, and a line about variances."""
+    training = Training(NETWORK, PARTS[0][0], resolve(OPTIONS, 60), PARTS[0][1])
+    training.set_theta(np.full_like(training.theta, 3e38))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(DivergenceError, match="infinite or NaN; start again"):
+            finish(NETWORK, None, None, [training], {})
 
 
 def test_no_such_file(path):

@@ -116,3 +116,9 @@ def test_damaged_parquet_is_refused_or_read(tmp_path):
 def test_parquet_damaged_in_many_places(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "try_out", lambda data, available: None)
     assert len(refusals_of_damaged_parquet(tmp_path / "t.parquet", 130)) > 20
+
+
+def test_a_file_that_takes_too_long(monkeypatch):
+    monkeypatch.setattr(parquet, "_SECONDS", 0.0)
+    with pytest.raises(Malformed, match="takes more than 0 s to read"):
+        parquet.read_parquet(WHOLE)

@@ -27,6 +27,7 @@ from chainrule.cli.score import score
 from chainrule.cli.summary import summary
 from chainrule.cli.terminal import plain
 from chainrule.errors import ChainruleError, TrainingStopped
+from chainrule.memory import bound_process
 
 
 def _converted(type_: Any, tokens: Sequence[Token]) -> Any:
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names and cells may have characters that the screen has not
             stream.reconfigure(errors="backslashreplace")
+    bound_process()
     sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
 
 

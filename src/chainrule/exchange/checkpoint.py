@@ -6,7 +6,6 @@ file before it is kept as ``<name>.previous`` and used, with a word, where the n
 
 from __future__ import annotations
 
-import glob
 import os
 import warnings
 from collections.abc import Mapping
@@ -66,13 +65,6 @@ class _Description(msgspec.Struct, forbid_unknown_fields=True):
 def previous_of(path: str | os.PathLike[str]) -> Path:
     """Where the file before the newest is kept."""
     return Path(f"{os.fspath(path)}.previous")
-
-
-def tidy(path: str | os.PathLike[str]) -> None:
-    """Remove what processes that were killed while they wrote this checkpoint have left beside it."""
-    target = Path(path)
-    for left in target.parent.glob(f".{glob.escape(target.name[:100])}.*.part"):
-        left.unlink(missing_ok=True)
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:

@@ -12,9 +12,9 @@ from signal import Signals
 from threading import RLock
 
 from chainrule.errors import CheckpointError, OptionError, TrainingStopped
-from chainrule.exchange.checkpoint import Checkpoint, read_checkpoint, tidy, write_checkpoint
+from chainrule.exchange.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from chainrule.exchange.modelfile import one_line
-from chainrule.files import check_writable
+from chainrule.files import check_writable, remove_parts
 from chainrule.learn.checkpoint import Snapshot, restore, snapshot
 from chainrule.learn.training import Training
 
@@ -62,7 +62,7 @@ class CheckpointKeeper:
         if epochs is not None and epochs < 1:
             raise OptionError(f"the epochs between two checkpoints must be at least 1, got {epochs}")
         check_writable(path)
-        tidy(path)
+        remove_parts(path)
         self.path, self.seconds, self.epochs, self.advice = path, seconds, epochs, advice
         self._resumed = None if resume is None else os.fspath(resume)
         self._read = None if resume is None else read_checkpoint(resume)

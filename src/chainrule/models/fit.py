@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from chainrule import __version__
-from chainrule.errors import OptionError
+from chainrule.errors import DivergenceError, OptionError
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
 from chainrule.learn.checkpoint import identity
 from chainrule.learn.curves import diagnose
@@ -318,11 +318,22 @@ def spike_warning(output: Output, trainings: Sequence[Training]) -> str:
 
 
 def raw_outputs(training: Training, x: np.ndarray) -> np.ndarray:
-    """Raw outputs of a trained network for encoded rows."""
+    """Raw outputs of a trained network for encoded rows.
+
+    Raises
+    ------
+    DivergenceError
+        If they are not finite, as no training ends that began with numbers as they are drawn.
+    """
     t = training
     run: RowsRunner = made(_predictor, t.network)(t.network, t.n_inputs, t.n_targets, t.options.dtype)
     with np.errstate(all="ignore"):
-        return run([t.theta, *t.buffers.values()], [x])[0]
+        raw = run([t.theta, *t.buffers.values()], [x])[0]
+    if not np.isfinite(raw).all():
+        raise DivergenceError(
+            "the trained network's outputs are infinite or NaN; start again, with a lower learning rate"
+        )
+    return raw
 
 
 @lru_cache(maxsize=64)

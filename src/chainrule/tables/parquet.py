@@ -14,13 +14,13 @@ from contextlib import suppress
 
 import polars as pl
 
-from chainrule.memory import machine_memory
+from chainrule.memory import LEAST_ADDRESSES, machine_memory
 from chainrule.tables.lines import Malformed
 
-#: bytes of addresses without which polars does not start
-_LEAST = 1 << 32
 #: times that texts are in memory while their meaning is found out: without blanks, in lower case, in a row
 COPIES = 4
+#: for which a file is tried out at most, and for each byte: polars reads a hundred times as fast
+_SECONDS, _BYTES_PER_SECOND = 120.0, 1e6
 _AGAIN = "copy or write it again"
 #: first thing that the process which tries a file out writes, once it has what it needs
 _STARTED = b"+"
@@ -53,6 +53,7 @@ def try_out(data: bytes, available: int | None) -> None:
     """
     if not sys.executable:  # Python is part of another program
         return
+    seconds = _SECONDS + len(data) / _BYTES_PER_SECOND
     code = f"import sys; sys.path[:] = {sys.path!r}; from chainrule.tables.parquet import main; main()"
     try:
         tried = subprocess.run(
@@ -60,7 +61,10 @@ def try_out(data: bytes, available: int | None) -> None:
             input=data,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            timeout=seconds,
         )
+    except subprocess.TimeoutExpired:
+        raise Malformed(f"is a Parquet file that takes more than {seconds:.0f} s to read; {_AGAIN}") from None
     except OSError:  # no process to be had
         return
     if tried.returncode and tried.stdout.startswith(_STARTED):  # else it never came to the file
@@ -109,7 +113,7 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if available is not None:  # else the system might end another process for want of memory
-            resource.setrlimit(resource.RLIMIT_AS, (max(available // 2, _LEAST),) * 2)
+            resource.setrlimit(resource.RLIMIT_AS, (max(available // 2, LEAST_ADDRESSES),) * 2)
     sys.stdout.buffer.write(_STARTED)
     sys.stdout.buffer.flush()
     try:
