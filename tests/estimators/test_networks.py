@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
+from chainrule.learn.training import Training
 
 
 def bishop(n, seed):
@@ -160,6 +161,47 @@ def test_warm_start_and_partial_fit_keep_the_state():
     for _ in range(10):
         steps.partial_fit(X, y)
     np.testing.assert_array_equal(steps.predict(X), whole.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("options", "ended"),
+    [({}, 0), ({"learning_rate_init": 0.05, "n_iter_no_change": 4}, 2), ({"early_stopping": False, "tol": 1e-3}, 0)],
+)
+def test_a_fit_that_came_to_its_limit_goes_on_as_if_it_had_not(options, ended):
+    """The best epoch was an earlier one, some members stop by themselves, patience is half used up."""
+    X, y = load_diabetes(return_X_y=True)
+    options = {"random_state": 1, "embedding": "none", **options}
+    halves = cr.FeedForwardRegressor(max_iter=10, warm_start=True, **options).fit(X, y)
+    assert "early_stopping" in options or any(t.best_epoch < t.epoch for t in halves.trainings_)
+    halves = pickle.loads(pickle.dumps(halves)).fit(X, y)
+    whole = cr.FeedForwardRegressor(max_iter=20, **options).fit(X, y)
+    assert sum(t.epoch < 20 for t in whole.trainings_) >= ended
+    np.testing.assert_array_equal(halves.predict(X), whole.predict(X))
+    for a, b in zip(halves.trainings_, whole.trainings_, strict=True):
+        assert (a.curves, a.best_epoch, a.best_loss) == (b.curves, b.best_epoch, b.best_loss)
+
+
+def test_other_rows_or_options_go_on_from_the_best_epoch():
+    X, y = load_diabetes(return_X_y=True)
+    first = {"max_iter": 10, "warm_start": True, "random_state": 1, "embedding": "none", "n_members": 1}
+    for change, rows in (({"l2": 1e-2}, slice(None)), ({}, slice(200))):
+        model = cr.FeedForwardRegressor(**first).fit(X, y)
+        (training,) = model.trainings_
+        assert training.best_epoch < training.epoch == 10
+        before = training.theta.copy()
+        began = []
+        model.set_params(**change)
+        run = Training.run
+
+        def watched(self, *args, run=run, began=began, **kwargs):
+            began.append(self.theta.copy())
+            return run(self, *args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Training, "run", watched)
+            model.fit(X[rows], y[rows])
+        np.testing.assert_array_equal(began[0], before)
+        assert training.epoch > 10
 
 
 def test_class_weights_are_row_weights():

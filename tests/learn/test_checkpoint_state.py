@@ -5,7 +5,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import CheckpointError
-from chainrule.learn.checkpoint import Snapshot, identity, restore, snapshot
+from chainrule.learn.checkpoint import Snapshot, restore, snapshot
+from chainrule.learn.identity import identity
 from chainrule.learn.loop import NumpyEpoch
 from chainrule.learn.optimizers import LBFGS, SGD, Adam
 from chainrule.learn.options import Options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
 from typing import Any, Self
@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from chainrule.errors import OptionError, warn_caller
 from chainrule.estimators.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from chainrule.estimators.going_on import check_same, go_on
 from chainrule.estimators.parameters import check_parameters, seed_of_state, threads_of
 from chainrule.learn.optimizers import LBFGS, FirstOrder, Optimizer, optimizer_of_name
 from chainrule.learn.own_loss import check_reads_all
@@ -30,7 +31,7 @@ from chainrule.models.model import Model
 from chainrule.models.rows import are_whole, columns_of, counted_rows, equal_rows
 from chainrule.models.search import at_best
 from chainrule.models.table import is_table, output_of_name, table_columns, table_inputs, with_columns
-from chainrule.networks import Layer, Network, PiecewiseLinear, hidden_layers
+from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import Distribution, Output
 from chainrule.tables import TargetEncoder
 
@@ -105,7 +106,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         seed = self._began_with if warm else self._seed()  # so that the rows held out stay those not trained on
         output = self._known_output(codes, warm)
         if warm:
-            self._check_same(output)
+            check_same(self._setting, self.trainings_, self._layers(), self._optimizer(), output)
             inputs, target = self.model_.inputs, self.model_.target
         else:
             inputs = self._fit_inputs(table, weights)
@@ -126,7 +127,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         tasks = FitTasks(self, data, lambda training: self._as_if_ended(training, inputs, target))
         watch = self._watch(tasks)
         if warm:
-            self._continue(parts, options, watch)
+            go_on(self.trainings_, parts, options, watch)
         else:
             self._check_loss(output, rows)
             if self._compares_families():
@@ -148,15 +149,6 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
         """The output of the parameters; where it was found by comparison, the one that training goes on with."""
         return self.trainings_[0].network.output if warm and self._compares_families() else self._choose_output(codes)
 
-    def _continue(
-        self, parts: list[Part], options: FitOptions, watch: Callable[[Training], bool | None] | None
-    ) -> None:
-        """Go on training from where the last fit stopped, the optimiser's state kept."""
-        for k, training in enumerate(self.trainings_):
-            rows, validation = parts[k % len(parts)]
-            training.resume(rows, validation, replace(resolve(options, len(rows)), seed=training.options.seed))
-            training.run(on_epoch=watch)
-
     def _began(self) -> bool:
         """Whether there is training to go on with.
 
@@ -170,26 +162,6 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
                 "a model file holds no optimizer's state to go on from; fit with warm_start=False, which starts anew"
             )
         return hasattr(self, "trainings_")
-
-    def _check_same(self, output: Output) -> None:
-        """Refuse parameters that do not fit the networks that are trained on."""
-        first = self.trainings_[0]
-        began = first.options
-        layers = "network" if self._setting("network") is not None else "hidden_layer_sizes (with activation)"
-        own = {False: "none", True: "one of your own"}
-        for name, before, now in (
-            (layers, _without_embedding(first.network.layers), _without_embedding(self._layers())),
-            ("output", first.network.output, output),
-            ("n_members", len(self.trainings_), int(self._setting("n_members"))),
-            ("dtype", began.dtype, str(self._setting("dtype"))),
-            ("optimizer", type(began.optimizer).__name__, type(self._optimizer()).__name__),
-            ("loss", own[began.loss is not None], own[self._setting("loss") is not None]),
-        ):
-            if before != now:
-                raise OptionError(
-                    f"training goes on from the last fit, but {name} changed from {before} to {now}; "
-                    f"set it back, or start anew with warm_start=False and fit"
-                )
 
     def _check_loss(self, output: Output, rows: Rows) -> None:
         loss = self._setting("loss")
@@ -207,7 +179,7 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
             inputs = self._fit_inputs(table, weights)
             target = self._make_target(output, codes, weights)
         else:
-            self._check_same(output)
+            check_same(self._setting, self.trainings_, self._layers(), self._optimizer(), output)
             inputs, target = self.model_.inputs, self.model_.target
         rows = self._rows(inputs, target, table, codes, weights)
         seed = self._seed() if first else self._began_with
@@ -490,11 +462,6 @@ def named_output(given: Any, default: Output) -> Output:
     if not isinstance(given, str):
         raise OptionError(f"output must be 'auto', a name or an Output such as cr.Gaussian(), got {given!r}")
     return default if given == "auto" else output_of_name(given)
-
-
-def _without_embedding(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers that were asked for, without what was found to help before them."""
-    return [layer for layer in layers if not isinstance(layer, PiecewiseLinear)]
 
 
 def _dense(matrix: Any) -> np.ndarray:

@@ -66,9 +66,9 @@ class FeedForwardRegressor(RegressionEstimator):
     shuffle, verbose, random_state
         As in MLPRegressor.
     warm_start : bool, default=False
-        Whether `fit` goes on where the last one stopped, with its encoding, scaling and optimiser's state; where rows
-        are held out, from the best epoch. What shapes the networks must be as it was: hidden layers, output, n_members,
-        dtype, kind of optimizer.
+        Whether `fit` goes on where the last one stopped, with its encoding, scaling and optimiser's state: as if it had
+        not stopped, if it only came to `max_iter` and the rows are the same, else from the best epoch. What shapes the
+        networks must be as it was: hidden layers, output, n_members, dtype, kind of optimizer.
     loss : callable, optional
         A loss of your own in plain NumPy, ``loss(raw, y)`` per row, instead of the negative log-likelihood; y is in its
         own units. It must depend on all of the output's raw numbers. ``"gaussian"`` is then

@@ -12,6 +12,8 @@ from chainrule.errors import OptionError
 from chainrule.graph.graph import Graph
 from chainrule.graph.interpret import first_non_finite, walk
 from chainrule.learn.loop import NumpyEpoch
+from chainrule.learn.rows import Rows
+from chainrule.learn.step import TrainingStep
 
 #: parts of a step that people know by other names
 _NAMES = {
@@ -55,6 +57,40 @@ def describe(graph: Graph, position: int, names: Sequence[str] = ()) -> str:
                 return f"the operation {node.primitive.name} on the way to '{following.name}'"
             reached.add(later)
     return f"the operation {node.primitive.name}"
+
+
+def explain_epoch(training: Any) -> str:
+    """What became infinite in the epoch after a `Training`'s state: it is run again step by step."""
+    order = training.order(training.epoch + 1)
+    where = _fault(training.step, training.carry, training.hyper(), training.rows, order)
+    where = where or "after the last batch"
+    return (
+        f"training diverged in epoch {training.epoch + 1}: values became infinite or NaN {where}; "
+        "lower the learning rate, or look for extreme values in the data"
+    )
+
+
+def explain_validation(training: Any) -> str:
+    """What became infinite in the validation loss of a `Training`'s present parameters."""
+    rows, carry = training.validation, [training.theta, *training.buffers.values()]
+    where = _fault(training.evaluation, carry, (), rows, np.arange(len(rows)))
+    return (
+        f"the validation loss became infinite or NaN in epoch {training.epoch + 1} {where or 'in its sum'}; "
+        "lower the learning rate, or look for extreme values in the validation rows"
+    )
+
+
+def _fault(step: TrainingStep, carry: Sequence[Any], hyper: Sequence[Any], rows: Rows, order: np.ndarray) -> str | None:
+    return first_fault_of_epoch(
+        step.graph,
+        (*step.carry, *step.hyper),
+        len(step.hyper),
+        step.batch_size,
+        carry,
+        hyper,
+        (rows.x, rows.y, rows.w),
+        order,
+    )
 
 
 def readable(part: str) -> str:

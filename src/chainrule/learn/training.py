@@ -13,8 +13,9 @@ import numpy as np
 
 from chainrule.errors import DivergenceError, OptionError
 from chainrule.learn.curves import Curves, diagnose
-from chainrule.learn.divergence import check_finite, first_fault_of_epoch
+from chainrule.learn.divergence import check_finite, explain_epoch, explain_validation
 from chainrule.learn.executors import epoch_runner
+from chainrule.learn.identity import identity
 from chainrule.learn.loop import EpochRunner
 from chainrule.learn.optimizers import FirstOrder, Optimizer
 from chainrule.learn.options import HALVINGS, REDUCTION, Options
@@ -114,6 +115,7 @@ class Training:
         self.begun: int | None = None
         self.origin: np.ndarray | None = None
         self.evaluations: list[np.ndarray] = []
+        self._limited: dict[str, Any] | None = None  # the state where a run came to its limit, before the best epoch
         self.solution: Any = None  # what a full-batch solver says about where it stopped
         check_finite(self._hyper(options), options.dtype)
 
@@ -151,10 +153,11 @@ class Training:
 
     @cached_property
     def _evaluate(self) -> EpochRunner:
-        return _runner(self._evaluation_step, self.options)
+        return _runner(self.evaluation, self.options)
 
     @property
-    def _evaluation_step(self) -> TrainingStep:
+    def evaluation(self) -> TrainingStep:
+        """The graph of the loss alone."""
         o = self.options
         rows = min(EVALUATION_ROWS, 1 << (len(self.validation or self.rows) - 1).bit_length())  # few sizes, little code
         return made(evaluation_step, self.network, o.loss)(
@@ -272,7 +275,7 @@ class Training:
         """Refuse what an epoch, or a part of one, gave if it is not finite."""
         if not (np.isfinite(sums).all() and np.isfinite(self._parts(carry)["theta"]).all()):
             self._part = None
-            raise DivergenceError(self._explain_divergence(self.order(self.epoch + 1)))
+            raise DivergenceError(explain_epoch(self))
 
     def _accept(self, carry: list[np.ndarray], sums: np.ndarray) -> None:
         """Take over what an epoch gave."""
@@ -300,7 +303,7 @@ class Training:
         if self.validation is not None:
             loss = self.loss(self.validation)
             if not np.isfinite(loss):
-                raise DivergenceError(self._explain_validation(self.validation))
+                raise DivergenceError(explain_validation(self))
             self.curves.validation.append(loss)
         self.epoch += 1
         self.curves.training.append(float(training_loss) + self.options.shift)
@@ -347,6 +350,7 @@ class Training:
         """
         if self.begun is None:
             self.begun = self.epoch
+        self._limited = None
         if self.options.optimizer.full_batch:
             if self.origin is None:
                 self.origin, self.evaluations = self.theta, []
@@ -386,9 +390,10 @@ class Training:
             if self.reduced:
                 self.reason += f", the learning rate having been reduced {self.reduced} times"
             break
+        self.begun = None
+        self._limited = self.state() if self.reason.startswith("the limit of") else None
         if self.validation is not None:
             self.restore_best()
-        self.begun = None
         return self
 
     def _halve(self, error: DivergenceError) -> None:
@@ -406,8 +411,18 @@ class Training:
             stacklevel=3,
         )
 
+    def only_limited(self, rows: Rows, validation: Rows | None, options: Options) -> bool:
+        """Whether it only came to its limit of epochs, and with these rows and options can go on as if not stopped."""
+        if self._limited is None:
+            return False
+        own = identity(self.network, [(self.rows, self.validation)], replace(self.options, max_epochs=0))
+        return own == identity(self.network, [(rows, validation)], replace(options, max_epochs=0))
+
     def resume(self, rows: Rows, validation: Rows | None, options: Options) -> None:
         """Prepare to go on with these rows and options, from the present parameters and optimiser state.
+
+        Where it is `only_limited`, the next run goes on to the bits of one that never stopped; else it is a new one,
+        from the best epoch.
 
         Raises
         ------
@@ -429,7 +444,11 @@ class Training:
         check_finite(self._hyper(options), options.dtype)
         for cached in _PROGRAMS:
             self.__dict__.pop(cached, None)
-        self.rows, self.options = rows, options
+        if self.only_limited(rows, validation, options):
+            self.set_state(self._limited or {})
+            self.options, self._limited = options, None
+            return
+        self.rows, self.options, self._limited = rows, options, None
         self.resumed_at = self.epoch
         self.validation = validation if validation is not None and len(validation) else None
         self._reference, self._stale, self.reduced, self.halved = np.inf, 0, 0, 0
@@ -453,35 +472,6 @@ class Training:
         """Go back to the parameters of the epoch with the smallest watched loss."""
         if self.best_epoch:
             self.carry = [a.copy() for a in self._best]
-
-    def _explain_divergence(self, order: np.ndarray) -> str:
-        """Run the failed epoch again step by step, to the first step and node that is not finite."""
-        where = self._fault(self.step, self.carry, self.hyper(), self.rows, order) or "after the last batch"
-        return (
-            f"training diverged in epoch {self.epoch + 1}: values became infinite or NaN {where}; "
-            "lower the learning rate, or look for extreme values in the data"
-        )
-
-    def _explain_validation(self, rows: Rows) -> str:
-        carry = [self.theta, *self.buffers.values()]
-        where = self._fault(self._evaluation_step, carry, (), rows, np.arange(len(rows))) or "in its sum"
-        return (
-            f"the validation loss became infinite or NaN in epoch {self.epoch + 1} {where}; "
-            "lower the learning rate, or look for extreme values in the validation rows"
-        )
-
-    @staticmethod
-    def _fault(step: TrainingStep, carry: Sequence[Any], hyper: Sequence[Any], rows: Rows, order: Any) -> str | None:
-        return first_fault_of_epoch(
-            step.graph,
-            (*step.carry, *step.hyper),
-            len(step.hyper),
-            step.batch_size,
-            carry,
-            hyper,
-            (rows.x, rows.y, rows.w),
-            order,
-        )
 
 
 def _runner(step: TrainingStep, options: Options) -> EpochRunner:

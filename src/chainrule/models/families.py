@@ -22,7 +22,7 @@ import numpy as np
 
 from chainrule.errors import DivergenceError
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
-from chainrule.learn.checkpoint import identity
+from chainrule.learn.identity import identity
 from chainrule.learn.rows import Rows
 from chainrule.learn.training import Training
 from chainrule.models.fit import TRIALS, WORTH, Candidate, FitOptions, Part, Trainer, raw_outputs, spike_warning

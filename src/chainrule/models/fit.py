@@ -13,8 +13,8 @@ import numpy as np
 from chainrule import __version__
 from chainrule.errors import DivergenceError, OptionError
 from chainrule.exchange.checkpoint_keeper import CheckpointKeeper
-from chainrule.learn.checkpoint import identity
 from chainrule.learn.curves import diagnose
+from chainrule.learn.identity import identity
 from chainrule.learn.optimizers import LBFGS, Adam, Optimizer
 from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, L2, GroupL1
