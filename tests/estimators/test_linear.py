@@ -170,7 +170,7 @@ def test_the_optimality_residual_is_the_smallest_subgradient():
     """Of the standardised problem: |∂J + l1 sign w|, and what exceeds l1 where w is 0."""
     X, y = load_breast_cancer(return_X_y=True)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    model = cr.LogisticRegression(l1=0.02, l2=0.01, max_iter=12, tol=0.0).fit(X, y)
+    model = cr.LogisticRegression(l1=0.02, l2=0.01, max_iter=2).fit(X, y)
     assert not model.converged_
     p, w = model.predict_proba(X)[:, 1], model.coef_[0]
     gradient = X.T @ (p - y) / len(y) + 0.01 * w
@@ -178,6 +178,23 @@ def test_the_optimality_residual_is_the_smallest_subgradient():
     expected = max(residual.max(), abs(np.mean(p - y)))
     np.testing.assert_allclose(model.optimality_residual_, expected, rtol=1e-6)
     assert cr.LogisticRegression(l1=0.02, l2=0.01).fit(X, y).optimality_residual_ <= 1e-9 < expected
+
+
+@pytest.mark.parametrize("l1", [1e-5, 1e-3, 0.01, 0.1])
+@pytest.mark.parametrize(
+    "more",
+    [lambda x: x[:, :1], lambda x: x, lambda x: -3 * x[:, :2], lambda x: x[:, :1] + 1e-9, lambda x: x[:, :1] ** 0],
+)
+def test_equal_columns_do_not_keep_the_solver_from_the_optimum(l1, more):
+    """There are many optima then, and L-BFGS wanders among them: 10 000 steps, at times, to a residual of 1e-9."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 6))
+    y = 2 * X[:, 0] - X[:, 1] + 0.3 * rng.normal(size=200)
+    X = np.hstack([X, more(X)])
+    for model in (cr.LinearRegression(l1=l1).fit(X, y), cr.LogisticRegression(l1=l1).fit(X, y > 0)):
+        assert model.converged_
+        assert model.optimality_residual_ <= model.tol
+        assert model.n_iter_ < 60
 
 
 def test_own_validation_rows_do_not_change_the_solution(diabetes):

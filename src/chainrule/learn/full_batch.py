@@ -235,6 +235,16 @@ def penalty_weights(training: Any, key: str) -> np.ndarray:
     return weights * sum(p.strength for p in o.penalties if p.key == key)
 
 
+def _has_exact_solver(network: Network, options: Any) -> bool:
+    """Whether it is a linear model with kinks, which `LinearSolver` solves to rounding errors, equal columns too."""
+    if network.layers:
+        return False
+    if any(isinstance(p, GroupL1) for p in options.penalties):
+        return True
+    to_its_end = not (options.keep_best or options.penalise_biases) and options.dtype == "float64"
+    return to_its_end and any(isinstance(p, L1) for p in options.penalties)
+
+
 class _Stopped(Exception):
     """Somebody who watched asked for an end."""
 
@@ -254,7 +264,7 @@ def run_full_batch(
     training keeps that may have to go on later: told again, they bring the solver to the same bits in no time.
     """
     o, rows, network = training.options, training.rows, training.network
-    if not network.layers and any(isinstance(p, GroupL1) for p in o.penalties):
+    if _has_exact_solver(network, o):
         from chainrule.learn.path import run_exactly
 
         run_exactly(training)

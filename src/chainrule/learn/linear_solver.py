@@ -145,7 +145,9 @@ class LinearSolver:
 
     # -- the minimum
 
-    def solve(self, start: np.ndarray, strength: float, l2: float, before: float | None = None) -> Solution:
+    def solve(
+        self, start: np.ndarray, strength: float, l2: float, before: float | None = None, max_iter: int = MOST_STEPS
+    ) -> Solution:
         """The minimum, from a start nearby.
 
         Parameters
@@ -155,6 +157,8 @@ class LinearSolver:
             Of the penalty with the kink, and of L2.
         before : float, optional
             The strength whose solution `start` is: says which columns need not be looked at.
+        max_iter : int
+            Steps at most.
         """
         theta = np.array(start, REAL)
         value, gradient, bends = self.derivatives(theta, l2)
@@ -164,7 +168,7 @@ class LinearSolver:
             work |= self._columns(np.abs(gradient) >= (2.0 * strength - before) * self.units)
         total = value + self._kink(theta, strength)
         n_iter, stuck = 0, False
-        while np.abs(residual).max(initial=0.0) > self.tol and n_iter < MOST_STEPS and not stuck:
+        while np.abs(residual).max(initial=0.0) > self.tol and n_iter < max_iter and not stuck:
             go_on()
             n_iter += 1
             work |= self._columns(residual != 0.0)
@@ -190,7 +194,7 @@ class LinearSolver:
         final = float(np.abs(residual).max(initial=0.0))
         converged = final <= self.tol
         words = "the gradient is small" if converged else "no further decrease is possible"
-        if n_iter == MOST_STEPS and not converged:
+        if n_iter == max_iter and not (converged or stuck):
             words = "the limit of iterations was reached"
         return Solution(
             theta, total, final, n_iter, converged or stuck, f"{words} (largest gradient element {final:.1e})"

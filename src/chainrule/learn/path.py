@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.errors import OptionError
-from chainrule.learn.linear_solver import LinearSolver
+from chainrule.learn.linear_solver import MOST_STEPS, LinearSolver
 from chainrule.learn.options import Options
 from chainrule.learn.penalties import L1, GroupL1, ProximalPenalty
 from chainrule.learn.rows import Rows
@@ -133,14 +133,16 @@ def linear_solver(
 
 
 def run_exactly(training: Any) -> None:
-    """Train a linear network with group L1 by `LinearSolver`; steps count as epochs."""
+    """Train a linear network with L1 or group L1 by `LinearSolver`; steps count as epochs."""
     o = training.options
     strengths = {key: sum(p.strength for p in o.penalties if p.key == key) for key in ("l1", "l2", "group_l1")}
-    if strengths["l1"] > 0.0:
+    if strengths["l1"] > 0.0 and strengths["group_l1"] > 0.0:
         raise OptionError("a linear model takes either L1 or group L1, not both; set one of them to 0")
-    solver = linear_solver(training.network, training.rows, o, GroupL1)
+    key = "l1" if strengths["l1"] > 0.0 else "group_l1"
+    solver = linear_solver(training.network, training.rows, o, KINDS[key])
     unit = 1.0 if o.raw_units is None else o.raw_units[1]
-    solution = solver.solve(training.theta.astype(np.float64), strengths["group_l1"] / unit, strengths["l2"])
+    start, most = training.theta.astype(np.float64), min(MOST_STEPS, o.max_epochs)
+    solution = solver.solve(start, strengths[key] / unit, strengths["l2"], max_iter=most)
     training.set_theta(solution.theta)
     training.note_epoch(solver.loss(solution.theta))
     training.solution, training.reason = solution, solution.reason
