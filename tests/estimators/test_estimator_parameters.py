@@ -20,7 +20,7 @@ X, y = load_diabetes(return_X_y=True)
         ({"early_stopping": "yes"}, "early_stopping must be True, False or 'auto', got 'yes'"),
         ({"validation_fraction": "x"}, r"validation_fraction must lie in \[0, 1\), got 'x'"),
         ({"validation_fraction": -0.1}, "validation_fraction must lie in"),
-        ({"validation_fraction": 0.0, "early_stopping": True}, "of 442 rows, which is none"),
+        ({"validation_fraction": 0.0, "early_stopping": True}, "of n_samples=442, which is none"),
         ({"learning_rate_init": "x"}, "learning_rate_init must be a number >= 0, got 'x'"),
         ({"learning_rate_init": 0}, "learning_rate_init must be larger than 0"),
         ({"learning_rate_init": 1e300}, r"the learning rate is 1e\+300, which float32 cannot hold"),
@@ -47,7 +47,7 @@ def test_refusals(options, message):
 
 
 def test_rows_too_few_to_hold_out():
-    with pytest.raises(cr.OptionError, match=r"early_stopping=True holds out validation_fraction=0.1 of 3 rows"):
+    with pytest.raises(cr.OptionError, match=r"early_stopping=True holds out validation_fraction=0.1 of n_samples=3"):
         cr.FeedForwardRegressor(early_stopping=True).fit(X[:3], y[:3])
     assert cr.FeedForwardRegressor(max_iter=2).fit(X[:3], y[:3]).validation_loss_curve_ is None
 

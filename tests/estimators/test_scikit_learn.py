@@ -34,7 +34,9 @@ PARTLY = [
         "n_features_in",
         "no_attributes_set",
     ),
-    (cr.FeedForwardRegressor(max_iter=20, calibrate="scale"), "fit_score_takes_y", "n_features_in", "dict_unchanged"),
+    (cr.FeedForwardRegressor(max_iter=20, calibrate="scale"), "fit_score_takes_y", "n_features_in", "1sample"),
+    (cr.FeedForwardClassifier(max_iter=20, calibrate="scale"), "one_label", "1sample", "dict_unchanged"),
+    (cr.FeedForwardRegressor(max_iter=20, early_stopping=True), "1sample", "dict_unchanged"),
     (cr.LogisticRegression(class_weight="balanced"), "multilabel", "classes"),
 ]
 

@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 
 import chainrule as cr
 from chainrule.errors import OptionError
+from chainrule.estimators import search
 
 GRID = {
     "hidden_layer_sizes": [(8,), (8, 8)],
@@ -141,8 +142,12 @@ def test_trials_are_drawn(wine):
 @pytest.mark.parametrize(
     ("est", "space", "message"),
     [
-        (estimator(), {"dtype": ["float32"]}, "cannot search 'dtype'; it can hidden_layer_sizes"),
-        (cr.LinearRegression(), {"batch_size": [1]}, "cannot search 'batch_size'; it can l1, l2"),
+        (estimator(), {"n_members": [1, 5]}, "cannot search 'n_members'; it can output, loss"),
+        (
+            cr.LinearRegression(),
+            {"batch_size": [1]},
+            "'batch_size'; it can fit_intercept, standardize, l1",
+        ),
         (estimator(), {"l1": []}, "must be a list of values"),
         (estimator(), {"activation": "relu"}, "must be a list of values"),
         (estimator(), {"l1": [-1.0]}, "l1 must be a number >= 0"),
@@ -152,3 +157,40 @@ def test_trials_are_drawn(wine):
 def test_what_cannot_be_searched_is_refused(wine, est, space, message):
     with pytest.raises(OptionError, match=message):
         cr.SearchCV(est, space).fit(*wine)
+
+
+def test_settings_that_change_the_encoding(monkeypatch):
+    """Every trial is what GridSearchCV fits, and trials that differ in nothing else share their folds."""
+    X, y = load_wine(return_X_y=True)
+    y = np.where(y == 2, "c", np.where(y == 1, "b", "a"))
+    est = cr.FeedForwardClassifier((8,), n_members=1, embedding="none", max_iter=15, random_state=0, batch_size=16)
+    grid = {
+        "class_weight": [None, "balanced", {"a": 5.0, "b": 1.0, "c": 0.1}],
+        "dtype": ["float32", "float64"],
+        "learning_rate_init": [1e-3, 1e-2],
+    }
+    made = []
+    fold = search._fold
+    monkeypatch.setattr(search, "_fold", lambda *args: made.append(args) or fold(*args))
+    ours = cr.SearchCV(est, grid, cv=3, factor=None, scoring="neg_log_loss").fit(X, y)
+    assert len(made) == 3 * 6
+    theirs = GridSearchCV(est, grid, cv=3, scoring="neg_log_loss").fit(X, y)
+    for result in (ours.cv_results_, theirs.cv_results_):
+        result["order"] = sorted(range(12), key=lambda k, r=result: str(sorted(r["params"][k].items())))
+    mine, yours = (r["mean_test_score"][r["order"]] for r in (ours.cv_results_, theirs.cv_results_))
+    np.testing.assert_allclose(mine, yours, rtol=1e-12)
+    assert ours.best_params_ == theirs.best_params_
+
+
+def test_outputs_are_searched():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(400, 1))
+    y = X[:, 0] + 0.3 * rng.standard_t(2, size=400)
+    est = cr.FeedForwardRegressor((8,), n_members=1, max_iter=60, random_state=0)
+    found = cr.SearchCV(est, {"output": ["gaussian", "student_t"]}, cv=3, scoring=likelihood).fit(X, y)
+    assert found.best_params_ == {"output": "student_t"}
+    assert type(found.best_estimator_.model_.output).__name__ == "StudentT"
+
+
+def likelihood(estimator, X, y):
+    return estimator.predict_dist(X).logpdf(y).mean()

@@ -162,7 +162,7 @@ def test_command_line(tmp_path, capsys):
     ("options", "message"),
     [
         ({"calibrate": "platt"}, "calibrate must be one of none, scale, conformal"),
-        ({"calibrate": "scale", "early_stopping": False}, "needs rows that were not trained on"),
+        ({"calibrate": "scale", "early_stopping": False}, "needs rows that are not trained on"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, message):

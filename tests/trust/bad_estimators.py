@@ -114,7 +114,7 @@ DATA: Sequence[Call] = [
         "forty classes",
         X,
         np.arange(40),
-        "40 rows in 40 classes",
+        "n_samples=40 in 40 classes",
         "give a larger fraction",
         make=classifier,
     ),

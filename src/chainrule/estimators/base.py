@@ -284,17 +284,21 @@ class FeedForwardEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _parts(self, rows: Rows, codes: np.ndarray, seed: int) -> list[Part]:
         """Rows to train on and to validate with, for each member."""
-        share = self._validation_share(len(rows))
+        share, strata, method = self._validation_share(len(rows)), self._strata(codes), self._setting("calibrate")
+        classes = f" in {len(np.unique(strata))} classes" if strata is not None else ""
         if share is None:
+            if method != "none":
+                raise OptionError(
+                    f"calibrate={method!r} needs rows that are not trained on, and of these (n_samples={len(rows)}"
+                    f"{classes}) none is held out; give early_stopping=True, X_val and y_val, or calibrate='none'"
+                )
             return [(rows, None)]
-        splits = hold_out(len(rows), share, seed, int(self._setting("n_members")), self._strata(codes))
+        splits = hold_out(len(rows), share, seed, int(self._setting("n_members")), strata)
         if not len(splits[0][1]):
-            strata = self._strata(codes)
-            classes = f" in {len(np.unique(strata))} classes, at least one of each kept" if strata is not None else ""
             raise OptionError(
                 f"early_stopping=True holds out validation_fraction={self._setting('validation_fraction')} of "
-                f"{len(rows)} rows{classes}, which is none; give a larger fraction, X_val and y_val, or "
-                "early_stopping=False"
+                f"n_samples={len(rows)}{classes and classes + ', at least one of each kept'}, which is none; give a "
+                "larger fraction, X_val and y_val, or early_stopping=False"
             )
         return [(rows.take(kept), rows.take(held)) for kept, held in splits]
 

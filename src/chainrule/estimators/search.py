@@ -29,11 +29,14 @@ from chainrule.networks import Network
 from chainrule.outputs import Output
 from chainrule.tables import TargetEncoder
 
-#: parameters that change a training and leave the encoded rows alone
+#: parameters that change what rows are encoded as: trials that differ in them share no folds
+ENCODING = ("output", "loss", "class_weight", "dtype", "fit_intercept", "standardize")
+#: parameters that can be searched
 SEARCHED = (
+    *ENCODING,
     *("hidden_layer_sizes", "activation", "embedding", "optimizer", "learning_rate_init", "batch_size"),
     *("l1", "l2", "group_l1", "max_iter", "tol", "n_iter_no_change", "early_stopping", "validation_fraction"),
-    *("shuffle", "random_state"),
+    *("shuffle", "random_state", "calibrate", "network"),
 )
 
 
@@ -171,18 +174,28 @@ class SearchCV(Chosen):
             estimator.set_params(random_state=seed_of_state(estimator.random_state))
         X, y, weights, splits = folds_of(estimator, self.cv, X, y, sample_weight)
         scorer = check_scoring(estimator, self.scoring)
-        folds = [_fold(estimator, X, y, weights, train, test) for train, test in splits]
-        trials = [Trial(s, [fold.training(s) for fold in folds]) for s in settings]
+        encodings: list[tuple[dict[str, Any], list[_Fold]]] = []  # values need not be hashable
+
+        def folds_for(settings: Mapping[str, Any]) -> list[_Fold]:
+            own = {name: value for name, value in settings.items() if name in ENCODING}
+            for known, folds in encodings:
+                if known == own:
+                    return folds
+            fitted = clone(estimator).set_params(**own)
+            encodings.append((own, [_fold(fitted, X, y, weights, *split) for split in splits]))
+            return encodings[-1][1]
+
+        trials = [Trial(s, [fold.training(s) for fold in folds_for(s)]) for s in settings]
         whole = any(t.options.optimizer.full_batch for trial in trials for t in trial.trainings)
         longest = max(t.options.max_epochs for trial in trials for t in trial.trainings)
         plan = rungs(len(trials), longest, None if whole else self.factor)
         best = successive_halving(
             trials,
-            lambda trial, k: folds[k].score(trial.trainings[k], trial.settings, scorer),
+            lambda trial, k: folds_for(trial.settings)[k].score(trial.trainings[k], trial.settings, scorer),
             plan,
             threads_of(self.n_jobs) or available_cores(),
         )
-        self.n_splits_, self.scorer_ = len(folds), scorer
+        self.n_splits_, self.scorer_ = len(splits), scorer
         self.best_index_ = next(k for k, trial in enumerate(trials) if trial is best)
         self.best_params_, self.best_score_ = dict(best.settings), best.score
         self.cv_results_ = _results(trials, best)
