@@ -1,7 +1,5 @@
 """What the text of a cell means."""
 
-import time
-
 import numpy as np
 import polars as pl
 import pytest
@@ -140,7 +138,7 @@ def test_counted():
 
 
 def test_many_columns_are_settled_as_one_by_one():
-    """Of every mixture; and in far less time: a hundred thousand columns took minutes."""
+    """Of every mixture."""
     rng = np.random.default_rng(0)
     pool = [
         "1",
@@ -167,11 +165,8 @@ def test_many_columns_are_settled_as_one_by_one():
         columns.append(pl.Series(f"c{k}", [pool[rng.choice(some)] for _ in range(5)], dtype=pl.String))
     frame = pl.DataFrame(columns)
     for decimal_comma in (False, True):
-        start = time.perf_counter()
         alone = [settle(each, MISSING_WORDS, decimal_comma) for each in columns]
-        middle = time.perf_counter()
         together = settle_all(frame, MISSING_WORDS, decimal_comma)
         assert together.equals(pl.DataFrame(alone), null_equal=True)
         assert together.schema == pl.DataFrame(alone).schema
         assert {pl.String, pl.Int64, pl.Float64} == set(together.dtypes)
-        assert time.perf_counter() - middle < 0.5 * (middle - start)

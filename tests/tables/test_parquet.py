@@ -73,10 +73,10 @@ def test_words_of_the_other_process_come_through():
     buffer = io.BytesIO()
     pl.DataFrame({"a": [1.0] * 1000}).write_parquet(buffer)
     with pytest.raises(Malformed, match="GB of cells, more than there is memory for"):
-        parquet.try_out(buffer.getvalue(), 15_000)
+        parquet.try_out(buffer.getvalue(), 23_000)
     with pytest.raises(Malformed, match=r"is a damaged Parquet file \("):
         parquet.try_out(b"PAR1" + b"x" * 100 + b"PAR1", None)
-    parquet.try_out(buffer.getvalue(), 17_000)
+    parquet.try_out(buffer.getvalue(), 25_000)
 
 
 @pytest.mark.parametrize("program", ["/no/such/program", "/bin/false", "", None])

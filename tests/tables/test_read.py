@@ -1,6 +1,8 @@
 """Reading files: what is understood, and every refusal in one line with its place and remedy."""
 
+import bz2
 import gzip
+import lzma
 import os
 import zlib
 
@@ -104,6 +106,9 @@ BAD = [
     ("stray.csv", b'a,b\n1,"x"y\n', 'line 2: a quotation mark inside a quoted cell; double it ("")'),
     ("excel.csv", b"PK\x03\x04rest", "is a zip archive or Excel workbook; save the sheet as CSV"),
     ("old.csv", b"\xd0\xcf\x11\xe0rest", "is an Excel workbook; save the sheet as CSV"),
+    ("bz.csv", bz2.compress(b"a,b\n1,2\n"), "is compressed with bzip2; unpack it first"),
+    ("xz.csv", lzma.compress(b"a,b\n1,2\n"), "is compressed with xz; unpack it first"),
+    ("arrow.csv", b"ARROW1\0\0", "is an Arrow or Feather file; save it as Parquet"),
     ("zipped.csv", gzip.compress(b"a,b\n1,2\n"), "is compressed with gzip; unpack it first"),
     ("zlib.csv", zlib.compress(b"a,b\n1,2\n", 1), "is compressed with zlib; unpack it first"),
     ("disguised.csv", b"PAR1restPAR1", "is a Parquet file; rename it to end in .parquet"),

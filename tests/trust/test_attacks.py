@@ -421,3 +421,31 @@ def test_characters_that_the_screen_has_not(folder, encoding):
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "p_\\u2603" in done.stdout
+
+
+def test_a_file_name_cannot_write_to_the_terminal(tmp_path, monkeypatch, capsys):
+    """Got through: names of files, such as a shell finds for ``*.csv``, were printed as they are."""
+    monkeypatch.chdir(tmp_path)
+    name = "a\x1b]0;owned\x07\nb.csv"
+    (tmp_path / name).write_text("x,y\n" + "".join(f"{k},{2 * k}\n" for k in range(40)))
+    fit = ["fit", name, "--target", "y", "--model", "m.chainrule", "--hidden", "2", "--epochs", "2", "--members", "1"]
+    calls = [fit, ["score", "m.chainrule", name], ["check", "m.chainrule", name], ["predict", "m.chainrule", name]]
+    for call in [*calls, [*calls[-1], "-o", f"p{name}"], ["predict", "m.chainrule", f"no{name}"]]:
+        run(call)
+        printed = "".join(capsys.readouterr())
+        assert "\x1b" not in printed
+        assert "\x07" not in printed
+    assert r"pa\x1b]0;owned\x07\nb.csv: 40 predictions" not in printed  # of the call before
+    run([*calls[-1], "-o", f"p{name}"])
+    assert r"pa\x1b]0;owned\x07\nb.csv: 40 predictions" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_traceback(closed):
+    """Got through: a traceback where the output was closed."""
+    for arguments, status in (("--version", 0), ("summary nothing.chainrule", 1)):
+        command = f"{sys.executable} -m chainrule {arguments} {closed}"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == status
+        assert "Traceback" not in done.stderr

@@ -30,6 +30,7 @@ def check(
     """
     import numpy as np
 
+    from chainrule.cli.terminal import named
     from chainrule.errors import GradientError, OptionError
     from chainrule.models.check import STORED, check_model
     from chainrule.models.model import load_model
@@ -54,7 +55,7 @@ def check(
     numbers = frame[""].to_numpy()[chosen]
     n_parameters = fitted.members[0].theta.size
     left = f" ({given - len(y)} without a target left out)" if given > len(y) else ""
-    print(f"{model} on {data}: {len(chosen)} of {len(y)} rows{left}, {n_parameters} parameters")
+    print(f"{named(model)} on {named(data)}: {len(chosen)} of {len(y)} rows{left}, {n_parameters} parameters")
     for k, each in enumerate(checks, start=1):
         if len(checks) > 1:
             print(f"network {k} of {len(checks)}")

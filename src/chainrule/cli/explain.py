@@ -33,7 +33,7 @@ def explain(
     data
         Table with the model's columns.
     """
-    from chainrule.cli.terminal import plain
+    from chainrule.cli.terminal import named, plain
     from chainrule.errors import OptionError
     from chainrule.files import check_writable, refuse_same_file, write_atomically
     from chainrule.models.model import load_model
@@ -57,4 +57,6 @@ def explain(
     title = f"{', '.join(names)} of {data.name}, row {row}"
     story, show = explain_row(fitted, cells, y, member=None if member is None else member - 1, title=title)
     write_atomically(output, page(story, show).encode())
-    print(f"{output}: {plain(', '.join(names))} of row {row} of {data}, step by step; open it in a browser")
+    print(
+        f"{named(output)}: {plain(', '.join(names))} of row {row} of {named(data)}, step by step; open it in a browser"
+    )

@@ -48,7 +48,7 @@ def predict(
     data
         Table with the columns the model was trained on; others are ignored.
     """
-    from chainrule.cli.terminal import plain
+    from chainrule.cli.terminal import named, plain
     from chainrule.files import refuse_same_file
     from chainrule.models.model import load_model
     from chainrule.tables import check_writable, read_table, write_table
@@ -70,7 +70,7 @@ def predict(
     else:
         write_table(table, output)
         names = plain(", ".join(table.columns)).replace("\n", "\\n")
-        print(f"{output}: {table.height} predictions, columns {names}")
+        print(f"{named(output)}: {table.height} predictions, columns {names}")
 
 
 def parse_quantiles(text: str | None) -> list[float]:

@@ -27,7 +27,7 @@ def score(
     data
         Table with the model's columns and its target.
     """
-    from chainrule.cli.terminal import encoded, score_lines, table
+    from chainrule.cli.terminal import encoded, named, score_lines, table
     from chainrule.models.baselines import scored_each
     from chainrule.models.model import load_model
     from chainrule.models.scores import MEANINGS
@@ -47,7 +47,7 @@ def score(
         raise TableError(f"{data}: {error}") from None
     distribution = fitted.distribution(encoded(fitted, frame, data))
     scored = scored_each("", distribution, fitted.target, y, row_weights(frame, weight, data), fitted)
-    print(f"{model} on {data}: {frame.height} rows")
+    print(f"{named(model)} on {named(data)}: {frame.height} rows")
     if len(scored) > 1:  # each target by itself: they have units of their own
         each = {name.removeprefix(", "): values for name, values in scored.items()}
         print(*(f"  {line}" for line in score_lines(each, mark=False)), sep="\n")

@@ -20,6 +20,11 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
+def named(path: str | Path | None) -> str:
+    """A file's name on one line: those of files from elsewhere may hold anything."""
+    return plain(str(path)).replace("\n", "\\n")
+
+
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of an aligned table, the first column to the left, all others to the right."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]

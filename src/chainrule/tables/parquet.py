@@ -32,7 +32,7 @@ def read_parquet(data: bytes) -> pl.DataFrame:
     Raises
     ------
     Malformed
-        If it is none, is damaged, or holds more than half of what there is memory for.
+        If it is none, is damaged, or holds more than a third of what there is memory for.
     """
     if data[:4] != b"PAR1":
         raise Malformed("is not a Parquet file; if it is text, rename it to end in .csv")
@@ -75,7 +75,7 @@ def try_out(data: bytes, available: int | None) -> None:
 
 
 def decode(data: bytes, available: int | None) -> pl.DataFrame:
-    """The table, where it takes at most half of so many bytes of memory.
+    """The table, where it takes at most a third of so many bytes of memory.
 
     Cells that hold lists or records are no numbers, and not read: how long lists are is not known before. Their columns
     are there by name and type, without values.
@@ -83,7 +83,7 @@ def decode(data: bytes, available: int | None) -> pl.DataFrame:
     try:
         scan = pl.scan_parquet(io.BytesIO(data))
         rows, schema = int(scan.select(pl.len()).collect().item()), scan.collect_schema()
-        _check_memory(rows * len(schema), available)
+        _check_memory(8 * rows * len(schema), 3, available)  # as they are read, as a matrix, and on the way there
         flat = [name for name, dtype in schema.items() if not dtype.is_nested()]
         frame = pl.read_parquet(io.BytesIO(data), columns=flat) if flat else pl.DataFrame()
         nested = [pl.Series(name, [], dtype).clear(rows) for name, dtype in schema.items() if dtype.is_nested()]
@@ -95,14 +95,17 @@ def decode(data: bytes, available: int | None) -> pl.DataFrame:
         raise Malformed("has no columns; a table needs some")
     texts = [column for column in frame.iter_columns() if column.dtype in (pl.String, pl.Categorical, pl.Enum)]
     lengths = sum(int(column.cast(pl.String).str.len_bytes().sum() or 0) for column in texts)
-    _check_memory(lengths * COPIES // 8, available)  # repeated ones are stored once, and worked on one by one
+    _check_memory(lengths, 2 * COPIES, available)  # repeated ones are stored once, and worked on one by one
     return frame
 
 
-def _check_memory(cells: int, available: int | None) -> None:
-    """Refuse what was compressed to less than this machine has memory for, as equal cells are to next to nothing."""
-    if available is not None and 2 * 8 * cells > available:
-        raise Malformed(f"holds {8 * cells / 2**30:,.0f} GB of cells, more than there is memory for; use fewer")
+def _check_memory(size: int, times: int, available: int | None) -> None:
+    """Refuse cells that, so many times in memory, are more than this machine has.
+
+    Equal ones are compressed to next to nothing.
+    """
+    if available is not None and times * size > available:
+        raise Malformed(f"holds {size / 2**30:,.0f} GB of cells, more than there is memory for; use fewer")
 
 
 def main() -> None:

@@ -22,6 +22,9 @@ _OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive or Excel workbook; save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save the sheet as CSV",
     b"\x1f\x8b": "compressed with gzip; unpack it first",
+    b"BZh": "compressed with bzip2; unpack it first",
+    b"\xfd7zXZ": "compressed with xz; unpack it first",
+    b"ARROW1": "an Arrow or Feather file; save it as Parquet",
     b"(\xb5/\xfd": "compressed with zstd; unpack it first",
     b"x\x01": "compressed with zlib; unpack it first",  # polars would unpack these two and the next
     b"x\x9c": "compressed with zlib; unpack it first",
