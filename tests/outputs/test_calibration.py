@@ -216,3 +216,16 @@ def test_what_is_refused():
     ]:
         with pytest.raises(OptionError, match=words):
             wrong()
+
+
+def test_whole_weights_are_repeated_rows_in_the_bands_too():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 4, size=60)
+    loc, y = rng.normal(size=(2, 60))
+    once, often = Normal(loc, np.ones(60)), Normal(np.repeat(loc, counts), np.ones(counts.sum()))
+    for weights, same in ((counts.astype(float), True), (counts * 0.7, False)):
+        weighted, repeated = interval_coverage(once, y, weights), interval_coverage(often, np.repeat(y, counts))
+        np.testing.assert_allclose(weighted.observed, repeated.observed, rtol=1e-12)
+        assert np.allclose(weighted.error, repeated.error, rtol=1e-12) is same
+        bands = [pit_histogram(once, y, weights), pit_histogram(often, np.repeat(y, counts))]
+        assert ((bands[0].low, bands[0].high) == (bands[1].low, bands[1].high)) is same

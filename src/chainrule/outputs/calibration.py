@@ -151,7 +151,7 @@ def pit_histogram(
     distribution : Distribution
     y : array of the batch's shape
     weights : array of shape (n,), optional
-        The band is then that of Kish's effective number of rows, (Σw)² / Σw².
+        The band is then that of as many rows as whole weights count, else of Kish's effective number, (Σw)² / Σw².
     n_bins : int
     probability : float
         Of a bin to lie in the band.
@@ -169,7 +169,7 @@ def pit_histogram(
     w = _value_weights(u.shape, weights)
     edges = np.linspace(0.0, 1.0, n_bins + 1)
     share, _ = np.histogram(np.ravel(u), edges, weights=w)
-    count = max(1, round(1.0 / float(np.sum(np.square(w)))))
+    count = max(1, round(_n_values(w, weights)))
     outside = 0.5 * (1.0 - probability)
     binomial = bdtr(np.arange(count + 1.0), count, 1.0 / n_bins)  # of the number of rows in one bin
     low, high = (float(np.searchsorted(binomial, q)) / count for q in (outside, 1.0 - outside))
@@ -203,8 +203,15 @@ def interval_coverage(
         low, high = interval[..., 0], interval[..., 1]
         observed[k] = w @ np.ravel((low <= y) & (y <= high))
         width[k] = w @ np.ravel(high - low)
-    error = np.sqrt(nominal * (1.0 - nominal) * np.sum(np.square(w)))
+    error = np.sqrt(nominal * (1.0 - nominal) / _n_values(w, weights))
     return Coverage(nominal, observed, error, width)
+
+
+def _n_values(shares: np.ndarray, weights: np.ndarray | None) -> float:
+    """How many values there are: whole weights count them, others say what they are worth together (Kish 1965)."""
+    if weights is not None and np.array_equal(weights, np.floor(weights)):
+        return float(np.sum(weights)) * len(shares) / len(weights)
+    return 1.0 / float(np.sum(np.square(shares)))
 
 
 def with_spread(distribution: Distribution, factor: float) -> Distribution:
