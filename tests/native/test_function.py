@@ -1,6 +1,7 @@
 """cr.compile."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -277,3 +278,36 @@ def test_an_interrupt_before_a_callback_could_catch_it(monkeypatch):
     monkeypatch.setattr(Library, "_call", interrupted)
     with pytest.raises(KeyboardInterrupt):
         compile(lambda x: np.sort(x) * 2.0)(np.ones(3))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_while_another_thread_compiles():
+    """The child hung: the lock stayed taken by a thread that it does not have."""
+    code = """
+import os, threading, time, numpy as np
+from chainrule.native import function
+f = function.compile(lambda x: np.tanh(x) + 1.0)
+f(np.ones(1))
+whole, begun = f._compile, threading.Event()
+def slow(*args):
+    begun.set()
+    time.sleep(1.0)
+    return whole(*args)
+f._compile = slow
+threading.Thread(target=f, args=(np.ones(2),), daemon=True).start()
+begun.wait()
+child = os.fork()
+if not child:
+    f._compile = whole
+    os._exit(int(f(np.ones(3)).sum() < 5))
+for _ in range(100):
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        break
+    time.sleep(0.1)
+else:
+    os.kill(child, 9)
+print(status if done else "hung")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"

@@ -57,7 +57,7 @@ def test_text_of_the_stages():
     assert "reduce sum(t1)  # float64[6]" in str(terms)
     text = str(lower(terms))
     assert "for i0 < 6, i1 < 5:" in text
-    assert "fold sum b1[i0] = v1   (i0 | i1)" in text
+    assert "fold sum b1[i0] = r1   (i0 | i1)" in text
 
 
 # -- what is materialised

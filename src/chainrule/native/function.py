@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -85,7 +86,7 @@ class Compiled:
         self._f, self._target = f, target
         self._programs: dict[Any, tuple[_Runs, TreeShape]] = {}
         self._quick: dict[Any, tuple[_Runs, TreeShape]] = {}  # the same by `_signature`
-        self._lock = threading.Lock()
+        self._lock, self._process = threading.Lock(), os.getpid()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         plain: list[np.ndarray] = []
@@ -106,13 +107,19 @@ class Compiled:
                 "of a data frame, give .to_numpy()"
             ) from None
         if found is None:
-            with self._lock:
+            with self._compiling():
                 found = self._programs.get((tree, key)) or self._compile(leaves, tree, data, key)
                 self._programs[tree, key] = found
         program, output_tree = found
         if signature is not None and all(a.dtype.name in DTYPES for a in plain):
             self._quick[signature] = found
         return _results(program.run(*data), output_tree)
+
+    def _compiling(self) -> threading.Lock:
+        """The lock of whoever compiles; another one in a forked process, where that thread does not exist."""
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+        return self._lock
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """A method: the object belongs to the program, as all arguments that are not data."""
