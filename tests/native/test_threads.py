@@ -5,6 +5,7 @@ import itertools
 import os
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -185,11 +186,33 @@ def test_barrier_waits_as_the_system_can(triple: str, waits: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="cores are Linux's")
 def test_members_stay_off_the_callers_core() -> None:
     before, seen = os.sched_getaffinity(0), {}
-    run_team(lambda member, members: seen.setdefault(member, os.sched_getaffinity(0)), 3, ())
+    most = len(before) + 1
+    run_team(lambda member, members: seen.setdefault(member, os.sched_getaffinity(0)), most, ())
     assert os.sched_getaffinity(0) == before == seen[0]
-    for member in (1, 2):
+    for member in range(1, most):
         assert seen[member] <= before
         assert len(seen[member]) == max(1, len(before) - 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or available_cores() < 2, reason="threads are moved between cores on Linux")
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_caller_stays_where_its_team_has_all_other_cores(fails: bool) -> None:
+    before = os.sched_getaffinity(0)
+    seen: dict[int, set[int]] = {}
+
+    def work(number: int, members: int) -> None:
+        seen[number] = os.sched_getaffinity(0)
+        if fails:
+            raise ValueError("a member")
+
+    for members in (len(before), len(before) - 1):
+        if members < 2:
+            continue
+        with pytest.raises(ValueError, match="a member") if fails else nullcontext():
+            run_team(work, members, ())
+        assert (len(seen[0]) == 1) is (members == len(before))
+        assert os.sched_getaffinity(0) == before
+        assert all(not seen[0] & seen[number] for number in range(1, members) if len(seen[0]) == 1)
 
 
 def test_barrier_with_sleepers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache as memoize
 from queue import SimpleQueue
 from typing import Any
@@ -87,11 +87,32 @@ def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any
     finally:
         gate.set()
         if called.is_set():
-            work(0)
+            with _staying(cores[0], members):
+                work(0)
         for thread in threads:
             thread.join()
     if errors:
         raise errors[0]
+
+
+@contextmanager
+def _staying(core: int, members: int) -> Iterator[None]:
+    """Keep this thread on its core where its team has all the others.
+
+    Had it moved to where a member is, both would wait for each other in turn, which looks to the system as if one core
+    were enough: measured now and then after a pause, two to five times slower for a whole epoch.
+    """
+    before = os.sched_getaffinity(0) if sys.platform == "linux" and core >= 0 else set()
+    pinned = core in before and members == len(before)
+    try:
+        if pinned:
+            with suppress(OSError):
+                os.sched_setaffinity(0, {core})
+        yield
+    finally:
+        if pinned:
+            with suppress(OSError):
+                os.sched_setaffinity(0, before)
 
 
 def _leave(core: int) -> None:
