@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 import chainrule as cr
-from chainrule.learn.blocks import BLOCK, BlockRunner, NumpyRows
+from chainrule.learn.blocks import BLOCK, BlockRunner, NumpyRows, _product_by_rows
 from chainrule.native.rows import NativeRows
 
 ROWS = 70
@@ -105,3 +105,13 @@ def test_numpy_where_native_code_does_not_run(monkeypatch):
     fit = cr.FeedForwardRegressor((5,), max_iter=2, random_state=0).fit(x, x[:, 0])
     assert isinstance(fit.model_._runner._run, NumpyRows)
     assert fit.model_.raw([x[:0]])[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize("shapes", [((3,), (3,)), ((3,), (3, 2)), ((4, 3), (3,)), ((4, 3), (3, 2)), ((0, 3), (3, 2))])
+@pytest.mark.parametrize("batch", [((), ()), ((5,), ()), ((), (5,)), ((6, 1), (5,))])
+def test_products_row_by_row_are_products(shapes, batch):
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(*(more if len(s) > 1 else ()), *s)) for s, more in zip(shapes, batch, strict=True))
+    found = _product_by_rows(a, b)
+    assert found.shape == (a @ b).shape
+    np.testing.assert_allclose(found, a @ b, rtol=1e-13, atol=1e-13)

@@ -229,3 +229,10 @@ def test_whole_weights_are_repeated_rows_in_the_bands_too():
         assert np.allclose(weighted.error, repeated.error, rtol=1e-12) is same
         bands = [pit_histogram(once, y, weights), pit_histogram(often, np.repeat(y, counts))]
         assert ((bands[0].low, bands[0].high) == (bands[1].low, bands[1].high)) is same
+
+
+def test_the_band_of_very_many_rows_takes_no_memory_of_their_number():
+    y = np.random.default_rng(0).normal(size=1000)
+    found = pit_histogram(Normal(np.zeros(1000), np.ones(1000)), y, np.full(1000, 1e9))
+    deviation = np.sqrt(0.1 * 0.9 / 1e12)
+    np.testing.assert_allclose([found.low, found.high], 0.1 + stats.norm.ppf([0.05, 0.95]) * deviation, rtol=1e-8)

@@ -79,7 +79,7 @@ class TrainingReport:
             cells = [case.name, "-".join(map(str, case.layers)), str(case.batch_size), digits(ours)]
             rows.append([*cells, *(digits(t) for t in best.values()), *ratios])
         if not names:
-            return Section(rows, "none of JAX, PyTorch and scikit-learn was asked for and is installed")
+            return Section(rows, "of JAX, PyTorch and scikit-learn none is both asked for and installed")
         bars = ", ".join(f"{c.name} {'/'.join(f'{bar:g}' for n, bar in c.bars if n in names)}" for c in chosen)
         return Section(rows, f"! below what chainrule aims at, times faster than {' / '.join(names)}: {bars}")
 

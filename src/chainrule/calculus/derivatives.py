@@ -200,6 +200,8 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     ------
     DifferentiationError
         If f uses an operation without derivative.
+    OutOfMemoryError
+        If the matrix does not fit, with its size.
 
     Examples
     --------

@@ -69,8 +69,7 @@ def predict(
         sys.stdout.write(plain(text) if sys.stdout.isatty() else text)
     else:
         write_table(table, output)
-        names = plain(", ".join(table.columns)).replace("\n", "\\n")
-        print(f"{named(output)}: {table.height} predictions, columns {names}")
+        print(f"{named(output)}: {table.height} predictions, columns {named(', '.join(table.columns))}")
 
 
 def parse_quantiles(text: str | None) -> list[float]:

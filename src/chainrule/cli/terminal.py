@@ -20,9 +20,9 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def named(path: str | Path | None) -> str:
-    """A file's name on one line: those of files from elsewhere may hold anything."""
-    return plain(str(path)).replace("\n", "\\n")
+def named(name: str | Path | None) -> str:
+    """A name of a file or a column on one line: those from elsewhere may hold anything."""
+    return plain(str(name)).replace("\n", "\\n")
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -28,11 +28,12 @@ from chainrule.models.families import fit_best_family, unscaled
 from chainrule.models.fit import FitOptions, Part, auto_batch_size, finish, fit_network, hold_out, resolve, seed_of
 from chainrule.models.inputs import Inputs, Scaling, log_scale
 from chainrule.models.model import Model
-from chainrule.models.rows import are_whole, columns_of, counted_rows, equal_rows
+from chainrule.models.rows import columns_of, counted_rows, equal_rows
 from chainrule.models.search import at_best
 from chainrule.models.table import is_table, output_of_name, table_columns, table_inputs, with_columns
 from chainrule.networks import Network, hidden_layers
 from chainrule.outputs import Distribution, Output
+from chainrule.outputs.weighted import are_whole
 from chainrule.tables import TargetEncoder
 
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))

@@ -269,10 +269,10 @@ def as_recordable(value: Any, what: str = "argument", dtype: Any = None) -> np.n
     TraceError
         For complex numbers, text and objects, and for masked arrays.
     """
-    if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
+    if type(value) is not np.ndarray and isinstance(value, (np.ma.MaskedArray, np.matrix)):
+        if isinstance(value, np.matrix):
+            raise TraceError(f"{what} is an np.matrix, whose * is a matrix product; give np.asarray of it and write @")
         raise TraceError(f"{what} is a masked array, whose mask would be ignored; use .filled(...) or .compressed()")
-    if isinstance(value, np.matrix):
-        raise TraceError(f"{what} is an np.matrix, whose * is a matrix product; give np.asarray of it and write @")
     array = np.array(value, dtype=dtype, order="C")
     dtype = array.dtype
     if dtype in _RECORDABLE:

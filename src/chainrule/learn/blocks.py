@@ -2,7 +2,8 @@
 
 A row's results must not depend on the rows beside it, to the last bit. The order in which a matrix product adds up
 depends on its sizes; so there is one size of block for all tables, single rows included, and what is missing to a whole
-block is filled up with copies of a row.
+block is filled up with copies of a row. NumPy takes products row by row: in those of whole blocks the BLAS kernels of
+some processors add up differently from place to place.
 """
 
 from __future__ import annotations
@@ -67,6 +68,13 @@ class NumpyRows:
 
     graph: Graph
 
+    @classmethod
+    def of(cls, graph: Graph) -> NumpyRows:
+        """The runner of a graph of any products."""
+        by_row = replace(PRIMITIVES["matmul"], numpy=_product_by_rows)
+        nodes = (replace(n, primitive=by_row) if n.primitive.name == by_row.name else n for n in graph.nodes)
+        return cls(replace(graph, nodes=tuple(nodes)))
+
     def __call__(self, fixed: Sequence[Any], rows: Sequence[np.ndarray]) -> list[np.ndarray]:
         parts = list(self._blocks(fixed, rows))
         if not parts:
@@ -81,6 +89,14 @@ class NumpyRows:
             chosen = np.minimum(np.arange(start, start + BLOCK), n - 1)
             outputs = self.graph.run(*fixed, *(np.ascontiguousarray(a[chosen]) for a in rows))
             yield [a[:count] for a in outputs]
+
+
+def _product_by_rows(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if a.ndim < 2:
+        return np.matmul(a, b)
+    if b.ndim < 2:
+        return np.matmul(a[..., None, :], b[:, None])[..., 0, 0]
+    return np.matmul(a[..., None, :], b[..., None, :, :])[..., 0, :]
 
 
 def constants_as_inputs(graph: Graph, n_fixed: int) -> tuple[Graph, list[np.ndarray]]:
@@ -115,4 +131,4 @@ def rows_runner(described: _Described, n_fixed: int, native: bool, must: bool) -
         except (CompileError, RecursionError):  # the latter: hundreds of functions one in another
             if must:
                 raise
-    return NumpyRows(described.graph)
+    return NumpyRows.of(described.graph)

@@ -55,6 +55,14 @@ class Rows:
         return len(self.x)
 
 
+def same_rows(one: Rows | None, other: Rows | None) -> bool:
+    """Whether two are the same numbers of the same dtype, or both absent."""
+    if one is None or other is None:
+        return one is other
+    pairs = ((one.x, other.x), (one.y, other.y), (one.w, other.w))
+    return all(a is b or (a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)) for a, b in pairs)
+
+
 def moderate(weights: np.ndarray) -> np.ndarray:
     """Weights in the same proportions, so that sums of them stay finite; ordinary ones as they are.
 

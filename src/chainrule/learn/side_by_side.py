@@ -42,13 +42,14 @@ def side_by_side(f: Callable[[T], R], jobs: Iterable[T], workers: int, name: str
     finally:
         _ENDS.reset(token)
     with ThreadPoolExecutor(min(workers, len(jobs)), name) as pool:
-        futures = [pool.submit(context.run, f, job) for context, job in zip(contexts, jobs, strict=True)]
         try:
-            for future in futures:  # a wait without end would not notice Ctrl-C everywhere
-                while not wait([future], _GLANCE).done:
+            futures = [pool.submit(context.run, f, job) for context, job in zip(contexts, jobs, strict=True)]
+            results = []
+            for future in futures:
+                while not wait([future], _GLANCE).done:  # a wait without end would not notice Ctrl-C everywhere
                     pass
-                future.result()
-            return [future.result() for future in futures]
+                results.append(future.result())
+            return results
         except BaseException:
             end.set()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -19,7 +19,7 @@ from chainrule.learn.identity import identity
 from chainrule.learn.loop import EpochRunner
 from chainrule.learn.optimizers import FirstOrder, Optimizer
 from chainrule.learn.options import HALVINGS, REDUCTION, Options
-from chainrule.learn.rows import Rows
+from chainrule.learn.rows import Rows, same_rows
 from chainrule.learn.side_by_side import go_on
 from chainrule.learn.step import TrainingStep, evaluation_step, initial_carry, made, shared_step, without_numbers
 from chainrule.memory import check_parameters, too_many
@@ -391,7 +391,7 @@ class Training:
                 self.reason += f", the learning rate having been reduced {self.reduced} times"
             break
         self.begun = None
-        self._limited = self.state() if self.reason.startswith("the limit of") else None
+        self._limited = self.state() if self.limited else None
         if self.validation is not None:
             self.restore_best()
         return self
@@ -411,12 +411,19 @@ class Training:
             stacklevel=3,
         )
 
+    @property
+    def limited(self) -> bool:
+        """Whether the last run came to its limit of epochs."""
+        return self.reason.startswith("the limit of")
+
     def only_limited(self, rows: Rows, validation: Rows | None, options: Options) -> bool:
         """Whether it only came to its limit of epochs, and with these rows and options can go on as if not stopped."""
         if self._limited is None:
             return False
-        own = identity(self.network, [(self.rows, self.validation)], replace(self.options, max_epochs=0))
-        return own == identity(self.network, [(rows, validation)], replace(options, max_epochs=0))
+        own, other = (identity(self.network, [], replace(o, max_epochs=0)) for o in (self.options, options))
+        held = validation if validation is not None and len(validation) else None
+        pairs = [(self.rows, rows), (self.validation, held)]
+        return own == other and self.options.loss is options.loss and all(same_rows(*pair) for pair in pairs)
 
     def resume(self, rows: Rows, validation: Rows | None, options: Options) -> None:
         """Prepare to go on with these rows and options, from the present parameters and optimiser state.
@@ -465,8 +472,7 @@ class Training:
         if not self.options.keep_best:
             return "the problem was solved to its end, whatever the validation loss"
         curves = self.curves.last(self.epoch - self.resumed_at, self.validation is not None)
-        limited = self.reason.startswith("the limit of")
-        return diagnose(curves, self.best_epoch - self.resumed_at, limited=limited)
+        return diagnose(curves, self.best_epoch - self.resumed_at, limited=self.limited)
 
     def restore_best(self) -> None:
         """Go back to the parameters of the epoch with the smallest watched loss."""

@@ -323,7 +323,7 @@ def raw_outputs(training: Training, x: np.ndarray) -> np.ndarray:
     Raises
     ------
     DivergenceError
-        If they are not finite, as no training ends that began with numbers as they are drawn.
+        If they are not finite: only a training that began with damaged numbers ends so.
     """
     t = training
     run: RowsRunner = made(_predictor, t.network)(t.network, t.n_inputs, t.n_targets, t.options.dtype)

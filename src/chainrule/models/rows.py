@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.outputs.weighted import are_whole
 from chainrule.primitives.random import splitmix64
 
 Columns = Callable[[], Iterable[np.ndarray]]
 
 #: equal rows are counted one by one up to so many rows, or twice as many as there are different ones
 MOST_COUNTED = 100_000
-#: larger weights are no counts of rows
-_LARGEST_COUNT = 1e9
 
 
 class Counted(NamedTuple):
@@ -88,11 +87,6 @@ def equal_rows(columns: Columns, weights: np.ndarray) -> tuple[np.ndarray, np.nd
 def columns_of(*tables: np.ndarray) -> Columns:
     """The columns of matrices with the same rows."""
     return lambda: (column for table in tables for column in table.T)
-
-
-def are_whole(counts: np.ndarray) -> bool:
-    """Whether numbers can be counts of rows."""
-    return bool((counts == np.rint(counts)).all()) and float(counts.max(initial=0.0)) <= _LARGEST_COUNT
 
 
 def _groups(columns: Columns, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

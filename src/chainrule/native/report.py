@@ -68,13 +68,13 @@ class ProgramReport:
     def __str__(self) -> str:
         total = self.seconds
         unit, factor = ("ms", 1e3) if total >= 10e-3 else ("µs", 1e6)
-        counts = f"{'step':<12} {'kind':<8} {'sizes':<14} {'operations':>12} {'bytes':>12}"
+        counts = f"{'step':<20} {'kind':<8} {'sizes':<14} {'operations':>12} {'bytes':>12}"
         lines = [f"{counts} {unit:>9} share   Gop/s  does"]
         for k, s in enumerate(self.steps):
             share = f"{s.seconds / total:6.1%}" if total > 0 else " " * 6
             speed = f"{s.operations / s.seconds / 1e9:7.1f}" if s.operations and s.seconds > 0 else " " * 7
             label, sizes = f"{k} {s.name}", "×".join(map(str, s.sizes)) or "once"
-            counts = f"{label[:12]:<12} {s.kind:<8} {sizes:<14} {s.operations:>12} {s.bytes:>12}"
+            counts = f"{label[:20]:<20} {s.kind:<8} {sizes:<14} {s.operations:>12} {s.bytes:>12}"
             lines.append(f"{counts} {factor * s.seconds:>9.2f} {share} {speed}  {_shown(s.does)}")
         lines.append(f"{factor * total:.2f} {unit} per run; memory between the steps: {self.arena_bytes} bytes")
         if any(s.kind == "library" for s in self.steps):

@@ -6,19 +6,20 @@ not trained on: `fit_spread` with `with_spread` (variance or temperature scaling
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import bdtr, log_softmax
+from scipy.special import betaincc, log_softmax
 
 from chainrule.errors import OptionError
 from chainrule.outputs.bernoulli import BernoulliDistribution
 from chainrule.outputs.categorical import CategoricalDistribution
 from chainrule.outputs.distribution import Distribution
 from chainrule.outputs.ensemble import Mixture
-from chainrule.outputs.weighted import row_weights
+from chainrule.outputs.weighted import are_whole, row_weights
 
 #: factors of the spread that `fit_spread` looks at
 NARROWEST, WIDEST = 1e-3, 1e3
@@ -171,9 +172,13 @@ def pit_histogram(
     share, _ = np.histogram(np.ravel(u), edges, weights=w)
     count = max(1, round(_n_values(w, weights)))
     outside = 0.5 * (1.0 - probability)
-    binomial = bdtr(np.arange(count + 1.0), count, 1.0 / n_bins)  # of the number of rows in one bin
-    low, high = (float(np.searchsorted(binomial, q)) / count for q in (outside, 1.0 - outside))
+    low, high = (_binomial_quantile(q, count, 1.0 / n_bins) / count for q in (outside, 1.0 - outside))
     return PitHistogram(edges, share, low, high)
+
+
+def _binomial_quantile(q: float, n: int, p: float) -> int:
+    """The smallest k with P(X ≤ k) ≥ q, of n trials however many."""
+    return bisect_left(range(n), q, key=lambda k: float(betaincc(k + 1.0, float(n - k), p)))
 
 
 def interval_coverage(
@@ -209,7 +214,7 @@ def interval_coverage(
 
 def _n_values(shares: np.ndarray, weights: np.ndarray | None) -> float:
     """How many values there are: whole weights count them, others say what they are worth together (Kish 1965)."""
-    if weights is not None and np.array_equal(weights, np.floor(weights)):
+    if weights is not None and are_whole(np.asarray(weights, np.float64)):
         return float(np.sum(weights)) * len(shares) / len(weights)
     return 1.0 / float(np.sum(np.square(shares)))
 

@@ -163,18 +163,23 @@ class NormalMixture(Distribution):
         y = np.asarray(y, np.float64)
         near = np.sum(self.weights * _mean_magnitude(y[..., None] - self.locs, self.scales), axis=-1)
         flat = self.ravel()
-        k = self.locs.shape[-1]
-        if k > _MOST_PAIRED:
-            return near - spread(flat, flat.locs, flat.scales, flat.weights).reshape(self.shape)
-        apart_by = np.empty(flat.shape)
-        i, j = np.triu_indices(k)
+        if self.locs.shape[-1] > _MOST_PAIRED:
+            half = spread(flat, flat.locs, flat.scales, flat.weights)
+        else:
+            half = 0.5 * flat._mean_difference()
+        return near - half.reshape(self.shape)
+
+    def _mean_difference(self) -> np.ndarray:
+        """Mean distance of two independent draws, from all pairs of components; of a batch of one dimension."""
+        i, j = np.triu_indices(self.locs.shape[-1])
+        twice = np.where(i == j, 1.0, 2.0)
+        found = np.empty(self.shape)
         chunk = max(1, _BUDGET // len(i))
-        for first in range(0, len(apart_by), chunk):
-            part = flat[first : first + chunk]
-            both = part.weights[:, i] * part.weights[:, j] * np.where(i == j, 1.0, 2.0)
+        for first in range(0, len(found), chunk):
+            part = self[first : first + chunk]
             apart = _mean_magnitude(part.locs[:, i] - part.locs[:, j], np.hypot(part.scales[:, i], part.scales[:, j]))
-            apart_by[first : first + chunk] = np.sum(both * apart, axis=-1)
-        return near - 0.5 * apart_by.reshape(self.shape)
+            found[first : first + chunk] = np.sum(part.weights[:, i] * part.weights[:, j] * twice * apart, axis=-1)
+        return found
 
     def affine(self, location: Any, scale: Any) -> NormalMixture:
         location, scale = np.expand_dims(location, -1), np.expand_dims(scale, -1)

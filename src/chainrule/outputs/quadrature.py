@@ -23,10 +23,10 @@ END = 3e-5
 #: largest change by halving the intervals, relative to ∫ F(1 - F), after which no more are taken: the rule's error is
 #: then smaller by far
 CHANGE = 1e-5
-
-
-#: cuts at most where there are more nodes than that, and standard deviations from a component's mean that are its nodes
-MOST_CUTS, DEVIATIONS = 256, np.array([-6.0, -2.5, -1.0, 0.0, 1.0, 2.5, 6.0])
+#: nodes of a normal component, in standard deviations from its mean
+DEVIATIONS = np.array([-6.0, -2.5, -1.0, 0.0, 1.0, 2.5, 6.0])
+#: of more nodes so many are cuts
+MOST_CUTS = 256
 
 
 class Scored(Protocol):

@@ -1,8 +1,16 @@
-"""Statistics of weighted samples, for starting values."""
+"""Weights of rows: whether they count rows, and statistics of weighted samples."""
 
 from __future__ import annotations
 
 import numpy as np
+
+#: larger weights are no counts of rows
+_LARGEST_COUNT = 1e9
+
+
+def are_whole(counts: np.ndarray) -> bool:
+    """Whether numbers can be counts of rows."""
+    return bool((counts == np.rint(counts)).all()) and float(counts.max(initial=0.0)) <= _LARGEST_COUNT
 
 
 def row_weights(n: int, weights: np.ndarray | None) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil
 
 from llvmlite import ir
@@ -418,26 +419,22 @@ class _Emitter:
         if not part:
             return self._walk(depth.terms, start, tile, a, b)
         totals = code.stack(builder, self.vector, tile.rows * tile.vectors)
-        places = [
-            [code.address(builder, totals, r * tile.vectors + v, self.vector) for v in range(tile.vectors)]
-            for r in range(tile.rows)
-        ]
+        places = [code.address(builder, totals, k, self.vector) for k in range(tile.rows * tile.vectors)]
         aligned = self.item * self.plan.lanes
-        for line, values in zip(places, start, strict=True):
-            for place, value in zip(line, values, strict=True):
-                code.store(builder, value, place, aligned)
+        for place, value in zip(places, chain(*start), strict=True):
+            code.store(builder, value, place, aligned)
         with code.loop(builder, 0, depth.terms, part, "part") as done:
-            terms = code.minimum(builder, builder.sub(depth.terms, done), part)
+            terms = code.minimum(builder, code.subtract(builder, depth.terms, done), part)
             moved = [
                 replace(w, start=code.address(builder, w.start, code.multiply(builder, done, w.along), self.element))
                 for w in (a, b)
             ]
             sums = self._walk(terms, self._zeros(tile), tile, *moved)
-            for line, values in zip(places, sums, strict=True):
-                for place, value in zip(line, values, strict=True):
-                    before = code.load(builder, place, self.vector, aligned)
-                    code.store(builder, builder.fadd(before, value), place, aligned)
-        return [[code.load(builder, place, self.vector, aligned) for place in line] for line in places]
+            for place, value in zip(places, chain(*sums), strict=True):
+                before = code.load(builder, place, self.vector, aligned)
+                code.store(builder, builder.fadd(before, value), place, aligned)
+        found = [code.load(builder, place, self.vector, aligned) for place in places]
+        return [found[r : r + tile.vectors] for r in range(0, len(found), tile.vectors)]
 
     def _walk(self, terms: ir.Value, start: Vectors, tile: Tile, a: _Walk, b: _Walk) -> Vectors:
         """The sum over terms of k: the loop all the time is spent in."""
