@@ -146,6 +146,8 @@ def test_strange_descriptions_are_refused(path, description):
         ({"halved": -(10**6)}, {}),
         ({"rows_done": -3}, {}),
         ({}, {"training_loss": np.full(2, np.nan)}),
+        ({}, {"training_loss": np.zeros(0)}),
+        ({}, {"numbers": np.full(2, np.inf)}),
         ({}, {"training_loss": np.ones((2, 2))}),
         ({}, {"numbers": np.full(2, np.nan)}),
         ({}, {"carry.theta": np.full_like(taken().arrays["carry.theta"], np.nan)}),

@@ -439,6 +439,35 @@ def test_a_file_name_cannot_write_to_the_terminal(tmp_path, monkeypatch, capsys)
     assert r"pa\x1b]0;owned\x07\nb.csv: 40 predictions" in capsys.readouterr().out
 
 
+def test_names_of_columns_categories_and_nodes_cannot_write_to_the_terminal(tmp_path, monkeypatch, capsys):
+    """Got through: targets printed by `score`, nodes by `check`, the table's name before categories not seen before."""
+    monkeypatch.chdir(tmp_path)
+    evil = "\x1b]0;owned\x07\x1b[2J"
+    header = f'a{evil},c,y,"z{evil}"\n'
+    lines = [f"{k % 7},{'pq'[k % 2]}{evil},{k},{60 - k * k}\n" for k in range(60)]
+    Path(f"t{evil}.csv").write_text(header + "".join(lines))
+    Path(f"u{evil}.csv").write_text(header + "".join([*lines[:5], f"1,new{evil},2,3\n"]))
+    fit = ["fit", f"t{evil}.csv", "--target", "y", "--target", f"z{evil}", "--hidden", "2", "--epochs", "2"]
+    calls = [[*fit, "--members", "1", "--model", "m.chainrule"], ["summary", "m.chainrule"]]
+    calls += [[name, "m.chainrule", f"{t}{evil}.csv"] for name in ("score", "check") for t in "tu"]
+    calls += [["predict", "m.chainrule", f"u{evil}.csv", "-o", "p.csv"], ["export", "m.chainrule", "--python", "p.py"]]
+    calls += [["explain", "m.chainrule", f"u{evil}.csv", "--row", "6", "-o", f"e{evil}.html"]]
+    for call in calls:
+        run(call)
+        printed = "".join(capsys.readouterr())
+        assert "owned" in printed or call[0] in ("export", "predict")
+        assert not {"\x1b", "\x07"} & {*printed}
+    description, tensors = parts_of(crafted(lambda theta, x: x[:, 0] + np.tanh(theta[0])))
+    for node in description["graphs"]["32"]["nodes"]:
+        node["name"] = evil
+    Path("n.chainrule").write_bytes(put_together(description, tensors))
+    Path("n.csv").write_text(TABLE)
+    run(["check", "n.chainrule", "n.csv"])
+    printed = "".join(capsys.readouterr())
+    assert "owned" in printed
+    assert not {"\x1b", "\x07"} & {*printed}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes the streams")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_streams_are_no_traceback(closed):

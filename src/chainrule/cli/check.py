@@ -30,7 +30,7 @@ def check(
     """
     import numpy as np
 
-    from chainrule.cli.terminal import named
+    from chainrule.cli.terminal import named, say
     from chainrule.errors import GradientError, OptionError
     from chainrule.models.check import STORED, check_model
     from chainrule.models.model import load_model
@@ -55,19 +55,19 @@ def check(
     numbers = frame[""].to_numpy()[chosen]
     n_parameters = fitted.members[0].theta.size
     left = f" ({given - len(y)} without a target left out)" if given > len(y) else ""
-    print(f"{named(model)} on {named(data)}: {len(chosen)} of {len(y)} rows{left}, {n_parameters} parameters")
+    say(f"{named(model)} on {named(data)}: {len(chosen)} of {len(y)} rows{left}, {n_parameters} parameters")
     for k, each in enumerate(checks, start=1):
         if len(checks) > 1:
-            print(f"network {k} of {len(checks)}")
-        print(each.gradient)
+            say(f"network {k} of {len(checks)}")
+        say(each.gradient)
         worst = each.rows.worst
         found = {verdict: each.rows.at(verdict) for verdict in ("fault", "kink", "unclear")}
         notes = [f"{len(at)} {_WORDS[verdict]}" for verdict, at in found.items() if at]
         right = len(chosen) - sum(map(len, found.values()))
-        print(f"  rows, along random directions: {', '.join([f'{right} right', *notes])}")
-        print(f"    worst: {place(data, int(numbers[worst]))}: {each.rows.comparisons[worst]}")
+        say(f"  rows, along random directions: {', '.join([f'{right} right', *notes])}")
+        say(f"    worst: {place(data, int(numbers[worst]))}: {each.rows.comparisons[worst]}")
         for at in found["kink"][:4]:
-            print(f"    kink:  {place(data, int(numbers[at]))}: {each.rows.comparisons[at]}")
+            say(f"    kink:  {place(data, int(numbers[at]))}: {each.rows.comparisons[at]}")
     for k, each in enumerate(checks, start=1):
         if not each.ok:
             name = f"network {k}: " if len(checks) > 1 else ""
@@ -77,7 +77,7 @@ def check(
             where = place(data, int(numbers[worst]))
             raise GradientError(f"{name}{where}: wrong gradient: {each.rows.comparisons[worst]}")
     whose = f"the gradients of all {len(checks)} networks are" if len(checks) > 1 else "the gradient is"
-    print(f"{whose} right")
+    say(f"{whose} right")
 
 
 _WORDS = {"fault": "wrong", "kink": "at kinks", "unclear": "unclear"}

@@ -24,7 +24,7 @@ def export(
     """
     from itertools import combinations
 
-    from chainrule.cli.terminal import named
+    from chainrule.cli.terminal import named, say
     from chainrule.errors import OptionError
     from chainrule.files import check_writable, refuse_same_file, write_atomically
     from chainrule.models.export import FORMATS, predictor_of
@@ -45,6 +45,6 @@ def export(
     for path, content in written.items():
         write_atomically(path, content)
         columns = "1 column" if len(predictor.encodings) == 1 else f"{len(predictor.encodings)} columns"
-        print(f"{named(path)}: from {columns} to {', '.join(predictor.outputs)}")
+        say(f"{named(path)}: from {columns} to {', '.join(predictor.outputs)}")
     if predictor.conformal:
         print("conformal intervals are central ones of another probability; the notes in each file say which")

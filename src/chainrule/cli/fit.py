@@ -99,7 +99,7 @@ def fit(
     data
         Table with a header line.
     """
-    from chainrule.cli.terminal import Progress, plain
+    from chainrule.cli import terminal
     from chainrule.files import check_writable, refuse_same_file
     from chainrule.models.table import TableOptions, fit_table, read_schema
     from chainrule.tables import read_table
@@ -132,10 +132,10 @@ def fit(
     began = time.perf_counter()
     frame, schema = read_schema(read_table(data, missing=missing or ()), options, data)
     rows = None if validation is None else read_table(validation, missing=missing or ())
-    say = (lambda *lines: None) if quiet else (lambda *lines: print(*map(plain, lines), sep="\n"))
+    say = (lambda *lines: None) if quiet else (lambda *lines: terminal.say(*lines))
     doubt = headless(frame.columns)
     say(f"{data}: {schema.lines()[0]}", *schema.lines()[1:], *([f"note: {doubt}"] if doubt else []), "")
-    progress = Progress(quiet)
+    progress = terminal.Progress(quiet)
     command = repeat_command(sys.argv, network.seed, place)
     facts = {"command": command, "data": str(data), "seed": network.seed}
     with kept(checkpoints, sys.argv, data, validation, place, report) as keeper, closing(progress):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from chainrule.errors import OptionError
+from chainrule.errors import OptionError, TableError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -98,6 +98,7 @@ def prediction_table(
 
     from chainrule.cli.terminal import encoded
     from chainrule.memory import check_room
+    from chainrule.tables.place import place
 
     levels = levels or []
     target = model.target
@@ -131,5 +132,14 @@ def prediction_table(
     values = model.read(rows, numbers).reshape(frame.height, len(target.names), len(names))
     for j, name in enumerate(names):
         for k, each in enumerate(target.names):
-            columns[name if one else f"{name}_{each}"] = values[:, k, j]
+            column = values[:, k, j]
+            # an interval is infinitely wide where there were too few rows to calibrate on
+            wrong = np.isnan(column) if name in ("lower", "upper") else ~np.isfinite(column)
+            if wrong.any():
+                at = int(np.argmax(wrong))
+                raise TableError(
+                    f"{place(source, at)}: {name} of {each!r} is {column[at]:g}, beyond the numbers of this machine; "
+                    "leave the row out, or fit on targets in other units"
+                )
+            columns[name if one else f"{name}_{each}"] = column
     return pl.DataFrame(columns)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from chainrule.cli.terminal import warn
 from chainrule.errors import OptionError, TrainingStopped
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _spoken_warnings() -> Iterator[None]:
     def say(
         message: Warning | str, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None
     ) -> None:
-        print(f"chainrule: warning: {message}", file=sys.stderr)
+        warn(message)
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=UserWarning)

@@ -27,7 +27,7 @@ def score(
     data
         Table with the model's columns and its target.
     """
-    from chainrule.cli.terminal import encoded, named, score_lines, table
+    from chainrule.cli.terminal import encoded, named, say, score_lines, table
     from chainrule.models.baselines import scored_each
     from chainrule.models.model import load_model
     from chainrule.models.scores import MEANINGS
@@ -47,12 +47,12 @@ def score(
         raise TableError(f"{data}: {error}") from None
     distribution = fitted.distribution(encoded(fitted, frame, data))
     scored = scored_each("", distribution, fitted.target, y, row_weights(frame, weight, data), fitted)
-    print(f"{named(model)} on {named(data)}: {frame.height} rows")
+    say(f"{named(model)} on {named(data)}: {frame.height} rows")
     if len(scored) > 1:  # each target by itself: they have units of their own
         each = {name.removeprefix(", "): values for name, values in scored.items()}
-        print(*(f"  {line}" for line in score_lines(each, mark=False)), sep="\n")
-        print(*(f"  {name}: {MEANINGS[name][0]}" for name in next(iter(each.values()))), sep="\n")
+        say(*(f"  {line}" for line in score_lines(each, mark=False)))
+        say(*(f"  {name}: {MEANINGS[name][0]}" for name in next(iter(each.values()))))
         return
     rows = [[name, f"{value:.6g}", f" {MEANINGS[name][0]}"] for name, value in scored[""].items()]
     for line, row in zip(table([r[:2] for r in rows]), rows, strict=True):
-        print(f"  {line}  {row[2]}")
+        say(f"  {line}  {row[2]}")

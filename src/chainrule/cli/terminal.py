@@ -25,6 +25,16 @@ def named(name: str | Path | None) -> str:
     return plain(str(name)).replace("\n", "\\n")
 
 
+def say(*lines: object) -> None:
+    """Print lines, control characters written out."""
+    print(*(plain(str(line)) for line in lines), sep="\n")
+
+
+def warn(text: object) -> None:
+    """Print a warning, control characters written out."""
+    print(f"chainrule: warning: {named(str(text))}", file=sys.stderr)
+
+
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of an aligned table, the first column to the left, all others to the right."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
@@ -68,7 +78,7 @@ def encoded(model: Model, frame: pl.DataFrame, source: Path) -> list[np.ndarray]
     """What the model reads of a table; categories that it does not know are told."""
     matrix = model.inputs.encoder.to_matrix(frame, source)
     for line in model.inputs.encoder.unseen(matrix, frame):
-        print(f"chainrule: warning: {source}: {line}", file=sys.stderr)
+        warn(f"{source}: {line}")
     return [matrix]
 
 

@@ -130,12 +130,19 @@ def _read(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _hangs_together(facts: _Facts, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether losses and parameters are finite numbers, and there are losses of the epochs that are counted."""
+    """Whether losses and parameters are finite numbers, and there are losses of the epochs that are counted.
+
+    What is missing altogether is told where a training is put back.
+    """
     curves = [arrays[name] for name in ("training_loss", "validation_loss") if name in arrays]
     if any(c.ndim != 1 or c.dtype != np.float64 or not np.isfinite(c).all() for c in curves):
         return False
     epochs = facts.epoch - facts.resumed_at
-    if epochs < 0 or facts.best_epoch > facts.epoch or any(0 < len(c) < epochs for c in curves):
+    if epochs < 0 or facts.best_epoch > facts.epoch:
+        return False
+    if any(len(c) < epochs and (len(c) or k == 0) for k, c in enumerate(curves)):  # there may be nothing to validate on
+        return False
+    if facts.best_epoch and not np.isfinite(arrays.get("numbers", np.zeros(1))[:1]).all():
         return False
     numbers = [arrays[name] for name in ("numbers", "sums") if name in arrays]
     if any(n.dtype.kind != "f" or np.isnan(n).any() for n in numbers):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ class Predictor:
 def one_line(value: object) -> str:
     """A name or value as ASCII text within one line, harmless in any comment."""
     text = json.dumps(value)[1:-1] if isinstance(value, str) else json.dumps(value)
-    return text.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    return re.sub(r"\?(?=\?)", "? ", text.replace("*/", "* /").replace("/*", "/ *"))  # ??/ is a trigraph
 
 
 def _meaning(encoding: Encoding) -> str:

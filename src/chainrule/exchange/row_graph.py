@@ -52,11 +52,15 @@ def row_graph(graph: Graph) -> RowGraph:
     """
     n_rows = graph.nodes[graph.inputs[0]].shape[0]
     follow = _Follow(n_rows)
+    last_reader = {i: position for position, node in enumerate(graph.nodes) for i in node.inputs}
     for position, node in enumerate(graph.nodes):
         try:
             follow.node(node)
         except GraphError as error:
             raise GraphError(f"{where(graph, position)}: {error}") from None
+        for i in {*node.inputs, position} - {*graph.outputs}:
+            if last_reader.get(i, position) == position:
+                follow.known.pop(i, None)
     outputs = tuple([follow.result(i, f"output {k}") for k, i in enumerate(graph.outputs)])
     inputs = tuple([follow.place[i] for i in graph.inputs])
     return _pruned(
@@ -92,7 +96,7 @@ class _Follow:
     place : list of int
         For each old node its new one; -1 where it is known.
     known : dict of int to array
-        Values of old nodes that do not depend on the rows.
+        Values of old nodes that do not depend on the rows, until their last reader has been followed.
     """
 
     def __init__(self, n_rows: int) -> None:

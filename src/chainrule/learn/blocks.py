@@ -24,8 +24,10 @@ from chainrule.native.cache import graph_words, shared_cache
 
 #: rows per block
 BLOCK = 32
-#: graphs of more nodes are run by NumPy: compiling them takes longer than most predictions, whoever made them
+#: larger graphs are run by NumPy: compiling them takes longer than most predictions, whoever made them
 MOST_COMPILED = 2_000
+#: nodes that a special function counts as, by the time to compile one
+_SPECIAL = 10
 
 
 class RowsRunner(Protocol):
@@ -112,6 +114,10 @@ def constants_as_inputs(graph: Graph, n_fixed: int) -> tuple[Graph, list[np.ndar
     return replace(graph, nodes=tuple(nodes), inputs=inputs, input_tree=tree), values
 
 
+def _size(graph: Graph) -> int:
+    return sum(_SPECIAL if node.primitive.family == "special" else 1 for node in graph.nodes)
+
+
 @dataclass(frozen=True)
 class _Described:
     """A graph that is equal to others of the same description: all that a graph computes, in words."""
@@ -123,7 +129,7 @@ class _Described:
 @lru_cache(maxsize=64)
 def rows_runner(described: _Described, n_fixed: int, native: bool, must: bool) -> RowsRunner:
     """The runner of a graph, made once for all graphs of the same description."""
-    if native and (must or len(described.graph.nodes) <= MOST_COMPILED):
+    if native and (must or _size(described.graph) <= MOST_COMPILED):
         from chainrule.native.rows import compile_rows
 
         try:

@@ -19,6 +19,10 @@ from chainrule.outputs.weighted import row_weights
 DF_FLOOR = 2.1
 #: where the asymptotic series of `log_gamma_step` starts
 _SHIFT = 8
+#: logarithm of ν/(ν + t²) below which the tail is its asymptote in float64
+_TAIL = -40.0
+#: below it SciPy finds no quantile
+_TINY = np.finfo(np.float64).tiny
 #: beyond it 1 + u² is u² in float64, and u² not yet too large
 _FAR = 1e100
 
@@ -26,6 +30,18 @@ _FAR = 1e100
 def degrees(raw: Any) -> Any:
     """Degrees of freedom of a raw output. Traceable."""
     return softplus(raw) + DF_FLOOR
+
+
+def lower_quantile(df: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Quantiles of the standard distribution for q ≤ ½, however small.
+
+    P(T < t) is ½ I_x(ν/2, ½) at x = ν/(ν + t²), for small x the first term of its series (DLMF 8.17.22),
+    x^(ν/2) / (ν B(ν/2, ½)). SciPy's inverse loses digits there, and below 1e-270 gives infinity.
+    """
+    with np.errstate(divide="ignore"):
+        log_x = (np.log(df) + np.log(q) + betaln(0.5 * df, 0.5)) / (0.5 * df)
+    far = log_x < _TAIL
+    return np.where(far, -np.sqrt(df) * np.exp(-0.5 * log_x), stdtrit(df, np.where(far, 0.5, np.maximum(q, _TINY))))
 
 
 def log_gamma_step(x: Any) -> Any:
@@ -155,8 +171,7 @@ class StudentTDistribution(Distribution):
         return standardised(y, self.loc, self.scale)
 
     def _quantile(self, q: np.ndarray) -> np.ndarray:
-        tail = np.minimum(q, 1.0 - q)
-        return self.loc + self.scale * np.where(q <= 0.5, 1.0, -1.0) * stdtrit(self.df, tail)
+        return self.loc + self.scale * np.where(q <= 0.5, 1.0, -1.0) * lower_quantile(self.df, np.minimum(q, 1.0 - q))
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         return self.loc + self.scale * rng.standard_t(self.df, shape)
