@@ -342,3 +342,20 @@ def test_a_newton_step_without_curvature_is_none():
     """Units are chosen by curvatures; where they vanish the scaled ones are infinite."""
     flat = np.array([[0.0, 10.0], [10.0, 0.0]])
     np.testing.assert_array_equal(_solve(lambda v: flat @ v, np.ones(2)), 0.0)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda raw, y: ((raw - y[:, 0]) ** 2).mean(axis=1),  # an array (n, n): the classic slip
+        lambda raw, y: np.cumsum((raw[:, 0] - y[:, 0]) ** 2),
+        lambda raw, y: (raw[:, 0] - y[:, 0]) ** 2 / np.mean(np.abs(raw)),
+    ],
+)
+def test_an_own_loss_that_mixes_rows_is_refused(loss):
+    """Got through: it trained a useless model without a word."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 2))
+    model = cr.FeedForwardRegressor((4,), loss=loss, output=cr.Gaussian(variance="constant"), max_iter=2, n_members=1)
+    with pytest.raises(cr.ChainruleError, match="depends on the other rows"):
+        model.fit(x, 2 * x[:, 0])

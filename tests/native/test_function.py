@@ -311,3 +311,29 @@ print(status if done else "hung")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "0\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_while_another_thread_imports_the_compiler():
+    """The child hung: the module stayed locked by a thread that it does not have."""
+    code = """
+import os, threading, time, numpy as np, chainrule as cr
+f = cr.compile(lambda x: np.tanh(x) + 1.0)
+threading.Thread(target=f, args=(np.ones(2),), daemon=True).start()
+time.sleep(DELAY)
+child = os.fork()
+if not child:
+    os._exit(int(f(np.ones(3)).sum() < 5))
+for _ in range(200):
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        break
+    time.sleep(0.1)
+else:
+    os.kill(child, 9)
+print(status if done else "hung")
+"""
+    for delay in (0.0, 0.01, 0.03, 0.06):
+        text = code.replace("DELAY", str(delay))
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+        assert done.stdout == "0\n", delay

@@ -21,6 +21,7 @@ from chainrule.graph.primitive import PRIMITIVES
 from chainrule.graph.tree import flatten
 from chainrule.learn.executors import Executor, native_runs
 from chainrule.native.cache import graph_words, shared_cache
+from chainrule.native.forks import late_imports
 
 #: rows per block
 BLOCK = 32
@@ -130,7 +131,8 @@ class _Described:
 def rows_runner(described: _Described, n_fixed: int, native: bool, must: bool) -> RowsRunner:
     """The runner of a graph, made once for all graphs of the same description."""
     if native and (must or _size(described.graph) <= MOST_COMPILED):
-        from chainrule.native.rows import compile_rows
+        with late_imports():
+            from chainrule.native.rows import compile_rows
 
         try:
             return compile_rows(described.graph, n_fixed, cache=shared_cache())

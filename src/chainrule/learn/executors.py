@@ -12,6 +12,7 @@ from typing import Literal
 from chainrule.errors import CompileError, OptionError
 from chainrule.graph.graph import Graph
 from chainrule.learn.loop import EpochRunner, NumpyEpoch
+from chainrule.native.forks import late_imports
 
 Executor = Literal["auto", "native", "numpy"]
 
@@ -41,8 +42,9 @@ def epoch_runner(
         raise OptionError(f"executor must be 'auto', 'native' or 'numpy', got {executor!r}")
     if executor == "numpy" or (executor == "auto" and not native_runs()):
         return NumpyEpoch(graph, n_carry, n_hyper, batch_size)
-    from chainrule.native.cache import shared_cache
-    from chainrule.native.loop import compile_loop
+    with late_imports():
+        from chainrule.native.cache import shared_cache
+        from chainrule.native.loop import compile_loop
 
     try:
         return compile_loop(graph, n_carry, n_hyper, batch_size, cache=shared_cache(), threads=threads)
@@ -56,14 +58,16 @@ def epoch_runner(
 def native_runs() -> bool:
     """Whether native code runs here; says so once where it does not."""
     try:
-        from chainrule.native.runtime import unavailable
-        from chainrule.native.target import Target
+        with late_imports():
+            from chainrule.native.runtime import unavailable
+            from chainrule.native.target import Target
 
         reason = unavailable() or (None if Target.host().fma else "this processor has no fused multiply-add")
     except ImportError as error:
         reason = str(error)
     if reason is not None:
-        from chainrule.native.fallback import warn_fallback
+        with late_imports():
+            from chainrule.native.fallback import warn_fallback
 
         warn_fallback(reason)
     return reason is None

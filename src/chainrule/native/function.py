@@ -22,6 +22,7 @@ from chainrule.graph.tree import TreeShape, flatten
 from chainrule.graph.types import DTYPES, ArrayType
 from chainrule.native.cache import shared_cache
 from chainrule.native.fallback import warn_fallback
+from chainrule.native.forks import late_imports
 
 if TYPE_CHECKING:  # there may be no compiler on this platform
     from chainrule.native.report import ProgramReport
@@ -156,7 +157,8 @@ class Compiled:
             If native code cannot run here.
         """
         self._need_native_code()
-        from chainrule.native.stages import stages
+        with late_imports():
+            from chainrule.native.stages import stages
 
         return stages(self.program(*args, **kwargs))
 
@@ -171,8 +173,9 @@ class Compiled:
             If native code cannot run here.
         """
         self._need_native_code()
-        from chainrule.native.compile import compile_graph
-        from chainrule.native.peak import peak
+        with late_imports():
+            from chainrule.native.compile import compile_graph
+            from chainrule.native.peak import peak
 
         leaves, _ = flatten((args, kwargs))
         data, _ = self._sorted(leaves)
@@ -239,7 +242,8 @@ def executable(graph: Graph, target: Target | None = None) -> _Runs:
     if reason is not None:
         warn_fallback(reason)
         return graph
-    from chainrule.native.compile import compile_graph
+    with late_imports():
+        from chainrule.native.compile import compile_graph
 
     return compile_graph(graph, target, shared_cache())
 
@@ -247,7 +251,8 @@ def executable(graph: Graph, target: Target | None = None) -> _Runs:
 def obstacle() -> str | None:
     """Why there is no native code, or None."""
     try:
-        from chainrule.native.runtime import unavailable
+        with late_imports():
+            from chainrule.native.runtime import unavailable
     except ImportError as error:
         return str(error)
     return unavailable()

@@ -18,6 +18,7 @@ import numpy as np
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
+from chainrule.native.forks import late_imports
 from chainrule.native.frame import EPOCH, Frame, address_of, as_array, failure
 from chainrule.native.pace import Pace
 from chainrule.native.recipe import load_or_compile
@@ -121,7 +122,8 @@ class NativeEpoch:
         self._pace = Pace(recipe.members)
 
     def _make_plan(self) -> EpochPlan:
-        from chainrule.native.epoch_plan import plan_epoch
+        with late_imports():
+            from chainrule.native.epoch_plan import plan_epoch
 
         return plan_epoch(self.graph, *self._asked)
 
@@ -199,9 +201,8 @@ class NativeEpoch:
             nonlocal done
             table[slots["order"]] = first + done * size * rows.itemsize
             start = perf_counter()
-            run_team(
-                self._function, threads, (frame.table_address, frame.arena_address, batches, frame.barrier_address)
-            )
+            places = (frame.table_address, frame.arena_address, batches, frame.barrier_address)
+            run_team(self._function, threads, places, keep=(self, frame, current, hyper, data, rows, sums))
             done += batches
             if frame.status:
                 raise self._error(frame.take_status())
@@ -299,7 +300,8 @@ class NativeEpoch:
 
     def report(self) -> ProgramReport:
         """Steps of a batch, memory, operations; times too if it was compiled with ``measured=True`` and has run."""
-        from chainrule.native.report import report
+        with late_imports():
+            from chainrule.native.report import report
 
         seconds = {} if self._clock is None else self._clock.per_step()
         return report(self.program, self.memory, self.executable.reports, seconds)
@@ -309,7 +311,8 @@ class NativeEpoch:
 
 
 def _clock(epoch: NativeEpoch) -> Clock:
-    from chainrule.native.report import Clock
+    with late_imports():
+        from chainrule.native.report import Clock
 
     return Clock(len(epoch.program.steps))
 

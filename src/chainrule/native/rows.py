@@ -19,6 +19,7 @@ import numpy as np
 from chainrule.errors import GraphError
 from chainrule.graph.graph import Graph
 from chainrule.native.cache import ObjectCache
+from chainrule.native.forks import late_imports
 from chainrule.native.frame import AT_WORK, BLOCKS, Frame, address_of, as_array, failure
 from chainrule.native.recipe import load_or_compile
 from chainrule.native.target import Target
@@ -103,7 +104,8 @@ class NativeRows:
         self._frames: deque[Frame] = deque()
 
     def _make_plan(self) -> RowsPlan:
-        from chainrule.native.rows_plan import plan_rows
+        with late_imports():
+            from chainrule.native.rows_plan import plan_rows
 
         return plan_rows(self.graph, self.n_fixed, self.block, self._target)
 

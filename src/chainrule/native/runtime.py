@@ -6,17 +6,14 @@ owns an LLVM engine of its own; a function obtained from it keeps it alive, and 
 reference goes. There is no other way to free it, hence no function can outlive its code.
 
 LLVM is process-wide and its Python binding serialises calls to it with one lock. A fork while another thread holds that
-lock would leave the child waiting forever; so every use of LLVM in this package holds :data:`_LLVM`, and a fork waits
-until nobody does. Functions already loaded need no lock: they run side by side, also in forked children.
+lock would leave the child waiting forever; so every use of LLVM in this package holds `chainrule.native.forks.LLVM`,
+and a fork waits until nobody does. Functions already loaded need no lock: they run side by side, also in children.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
-import sys
-import threading
 import time
 import weakref
 from collections import deque
@@ -31,15 +28,13 @@ from llvmlite.binding.newpassmanagers import NewPassManager
 
 from chainrule.errors import CompileError
 from chainrule.native.cache import ObjectCache, digest, source_digest
+from chainrule.native.forks import LLVM
 from chainrule.native.target import Target
 
 if TYPE_CHECKING:
     from llvmlite import ir
 
-_LLVM = threading.RLock()
 _orphans: deque[tuple[Any, Any]] = deque()  # engines whose executables are gone, waiting for the lock to be free
-if sys.platform != "win32":
-    os.register_at_fork(before=_LLVM.acquire, after_in_parent=_LLVM.release, after_in_child=_LLVM.release)
 
 _FORMAT = "1"  # counts changes to how object code is made here; part of every cache key
 _LIBRARY = "program"
@@ -101,7 +96,7 @@ class Executable:
         self.reports: list[UnitReport] = []
         names = list(exports)
         start = time.perf_counter()
-        with _LLVM:
+        with LLVM:
             _free_orphans()
             _initialise()
             jit, tracker = _load(objects, names, symbols)
@@ -193,7 +188,7 @@ def emit_assembly(module: ir.Module | str, target: Target, level: int = 3) -> st
 
 def optimised_ir(module: ir.Module | str, target: Target, level: int = 3) -> str:
     """The module's text after LLVM's middle end."""
-    with _LLVM, contextlib.ExitStack() as stack:
+    with LLVM, contextlib.ExitStack() as stack:
         machine = stack.enter_context(_machine(target))
         parsed = _optimise(stack, str(module), machine, target, level, UnitReport("module"))
         return str(parsed)
@@ -202,7 +197,7 @@ def optimised_ir(module: ir.Module | str, target: Target, level: int = 3) -> str
 def unavailable() -> str | None:
     """Why native code cannot run in this process (say, a kernel that forbids executable memory), or None if it can."""
     try:
-        with _LLVM:
+        with LLVM:
             _initialise()
             llvm.check_jit_execution()
     except (OSError, RuntimeError) as error:
@@ -244,7 +239,7 @@ def _build(unit: Unit, report: UnitReport) -> str:
 
 
 def _emit(text: str, target: Target, level: int, report: UnitReport, *, assembly: bool) -> bytes:
-    with _LLVM, contextlib.ExitStack() as stack:
+    with LLVM, contextlib.ExitStack() as stack:
         _free_orphans()
         machine = stack.enter_context(_machine(target))
         module = _optimise(stack, text, machine, target, level, report)
@@ -324,11 +319,11 @@ def _load(objects: Sequence[bytes], exports: Sequence[str], symbols: Mapping[str
 def _release(jit: Any, tracker: Any) -> None:
     """Free an engine now if nobody uses LLVM, else later: a finaliser may run anywhere and must not wait for a lock."""
     _orphans.append((jit, tracker))
-    if _LLVM.acquire(blocking=False):
+    if LLVM.acquire(blocking=False):
         try:
             _free_orphans()
         finally:
-            _LLVM.release()
+            LLVM.release()
 
 
 def _free_orphans() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 
 from chainrule.errors import OptionError
+from chainrule.native.forks import LLVM
 
 # LLVM prefers 256-bit vectors on several Intel cores with AVX-512, for fear of lower clock rates with mixed code. The
 # loops generated here do nothing but vector arithmetic, so the full width is taken.
@@ -82,12 +83,12 @@ class Target:
             If there is no such name.
         """
         if name == _AARCH64:
-            host = llvm.get_process_triple()
+            host = _process_triple()
             return _aarch64(host if host.startswith((_AARCH64, "arm64")) else _AARCH64_TRIPLE, "generic", "+neon")
         if name not in _X86_LEVELS:
             known = ", ".join([*_X86_LEVELS, _AARCH64])
             raise OptionError(f"unknown target {name!r}: expected one of {known}")
-        host = llvm.get_process_triple()
+        host = _process_triple()
         triple = host if host.startswith("x86_64") else "x86_64-unknown-linux-gnu"
         return _x86_64(triple, name, _FULL_WIDTH, set(_X86_LEVELS[name]))
 
@@ -96,7 +97,7 @@ class Target:
         """Whether this process can execute code made for this target."""
         if self == _host():
             return True
-        if self.triple != llvm.get_process_triple():
+        if self.triple != _process_triple():
             return False
         if self.cpu in _X86_LEVELS:
             available = {name for name, present in _host_features().items() if present}
@@ -112,8 +113,14 @@ class Target:
         return f"{self.cpu}: {self.registers} vector registers of {self.vector_bytes} bytes, {fma} fused multiply-add"
 
 
+def _process_triple() -> str:
+    with LLVM:
+        return llvm.get_process_triple()
+
+
 def _host_features() -> dict[str, bool]:
-    return llvm.get_host_cpu_features()
+    with LLVM:
+        return llvm.get_host_cpu_features()
 
 
 @cache
@@ -131,9 +138,9 @@ def _second_level_cache() -> int:
 
 
 def _host_instructions() -> Target:
-    triple, cpu = llvm.get_process_triple(), llvm.get_host_cpu_name()
-    features = _host_features()
-    text = llvm.FeatureMap(features).flatten()
+    with LLVM:
+        triple, cpu, features = llvm.get_process_triple(), llvm.get_host_cpu_name(), _host_features()
+        text = llvm.FeatureMap(features).flatten()
     if triple.startswith("x86_64"):
         return _x86_64(triple, cpu, f"{text},{_FULL_WIDTH}", {name for name, present in features.items() if present})
     if triple.startswith((_AARCH64, "arm64")):

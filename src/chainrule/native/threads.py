@@ -12,8 +12,9 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import copy_context
 from functools import cache as memoize
 from queue import SimpleQueue
 from typing import Any
@@ -47,76 +48,107 @@ def team_size(seconds_between_barriers: float, most: int | None = None) -> int:
     return max(1, min(most, int(seconds_between_barriers / SHORTEST_SHARE_SECONDS)))
 
 
-def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any]) -> None:
-    """Call ``function(member, members, *arguments)`` for every member at once, number 0 on this thread.
+def run_team(function: Callable[..., Any], members: int, arguments: Sequence[Any], keep: Any = None) -> None:
+    """Call ``function(member, members, *arguments)`` for every member at once.
 
-    Members start only once all threads exist: if the system refuses one, nobody waits at a barrier for it.
+    Members wait for one another in native code, so all must come: they start only once all threads exist, and no
+    signal can keep one away, as Python raises those in the main thread, which only waits. An interrupt is raised when
+    all members have ended.
+
+    Parameters
+    ----------
+    function : callable
+    members : int
+        One is called on this thread, several on threads of their own.
+    arguments : sequence
+    keep : optional
+        What must live as long as members work: the memory that addresses among the arguments lead to.
 
     Raises
     ------
     RuntimeError
         If a thread cannot be started; nothing has been called then.
     BaseException
-        What a member raised, once all are done.
+        What a member raised, or an interrupt, once all are done.
     """
     if members == 1:
         function(0, 1, *arguments)
         return
-    gate, called, errors, cores = threading.Event(), threading.Event(), [], [-1]
+    # queues, since a signal may come at any moment: it would leave an Event's lock taken, and in `Thread.join` makes
+    # Python take the thread for ended (python/cpython#90882)
+    gate, wake = SimpleQueue[None](), SimpleQueue[None]()
+    decision, ended, errors = dict[str, bool](), list[int](), list[BaseException]()
+    core = _current_core()
 
-    def work(number: int) -> None:
+    def decide(go: bool) -> None:
+        decision.setdefault("go", go)  # whoever decides first
+        for _ in range(members):
+            gate.put(None)
+
+    def follow(number: int, alive: Any) -> None:
+        gate.get()
+        if not decision["go"]:
+            return
         try:
+            if number:
+                _leave(core)
+            else:
+                _stay(core, members)
             function(number, members, *arguments)
         except BaseException as error:
             errors.append(error)
+        finally:
+            ended.append(number)
+            wake.put(None)
 
-    def follow(number: int) -> None:
-        gate.wait()
-        if called.is_set():
-            _leave(cores[0])
-            work(number)
+    def wait() -> BaseException | None:
+        """Until all have ended, whatever comes between; the first thing that came."""
+        came = None
+        while len(ended) < members:
+            try:
+                wake.get()
+            except BaseException as error:
+                came = came or error
+        return came
 
     threads: list[threading.Thread] = []
     try:
-        for number in range(1, members):
-            thread = threading.Thread(target=follow, args=(number,), name=f"chainrule {number}", daemon=True)
+        for number in range(members):
+            run = copy_context().run  # settings such as numpy.errstate are the caller's
+            name = f"chainrule {number}"
+            thread = threading.Thread(target=run, args=(follow, number, keep), name=name, daemon=True)
             thread.start()
             threads.append(thread)
-        called.set()
-        cores[0] = _current_core()
-    finally:
-        gate.set()
-        if called.is_set():
-            with _staying(cores[0], members):
-                work(0)
-        for thread in threads:
-            thread.join()
+        decide(True)
+        interrupt = wait()
+    except BaseException:  # a thread was refused, or a signal came before all were there
+        decide(False)
+        if decision["go"]:
+            wait()
+        raise
+    for thread in threads:
+        thread.join()
+    if interrupt is not None:
+        raise interrupt
     if errors:
         raise errors[0]
 
 
-@contextmanager
-def _staying(core: int, members: int) -> Iterator[None]:
-    """Keep this thread on its core where its team has all the others.
+def _stay(core: int, members: int) -> None:
+    """Keep this thread on its caller's core where its team has all the others.
 
     Had it moved to where a member is, both would wait for each other in turn, which looks to the system as if one core
     were enough: measured now and then after a pause, two to five times slower for a whole epoch.
     """
-    before = os.sched_getaffinity(0) if sys.platform == "linux" and core >= 0 else set()
-    pinned = core in before and members == len(before)
-    try:
-        if pinned:
+    if sys.platform == "linux":
+        before = os.sched_getaffinity(0)
+        if core in before and members == len(before):
             with suppress(OSError):
                 os.sched_setaffinity(0, {core})
-        yield
-    finally:
-        if pinned:
-            with suppress(OSError):
-                os.sched_setaffinity(0, before)
 
 
 def _leave(core: int) -> None:
-    """Keep this thread off a core, where the thread works that it will wait for.
+    """Keep this thread off a core, where the first member works that it will wait for.
 
     Where other processes have the other cores, Linux lets a thread that is woken up share its waker's, and both then
     wait for each other in turn: measured with one busy process of low priority, up to five times slower.
