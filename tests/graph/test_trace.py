@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -462,3 +463,14 @@ def test_closed_recorder_refuses() -> None:
     assert isinstance(x, Traced)
     with pytest.raises(TraceError, match="after its trace ended"):
         recorder.constant(1.0)
+
+
+def test_an_error_of_writing_into_an_array_points_at_the_users_line():
+    def writes(x):
+        zeros = np.zeros(3)
+        zeros[0] = x[0]
+        return zeros
+
+    with pytest.raises(TraceError) as refusal:
+        cr.trace(writes, ArrayType((3,), np.dtype(np.float64)))
+    assert "writes" in [frame.name for frame in traceback.extract_tb(refusal.value.__traceback__)]

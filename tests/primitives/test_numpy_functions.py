@@ -150,3 +150,17 @@ def test_everything_supported_is_tested(monkeypatch: pytest.MonkeyPatch) -> None
                 table.seen.clear()
                 cr.trace(call.f, *call.inputs())
                 assert target in table.seen, f"the case of {name_of(call)} does not call it"
+
+
+@pytest.mark.parametrize("f", [np.nanmax, np.nanmin])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.filterwarnings("ignore:All-NaN")
+def test_extremes_of_nothing_but_nan(f, dtype):
+    """Got through: infinities, of both executors."""
+    x = np.array([[1, 2, 3], [4, 2, 1]], dtype)
+    if x.dtype.kind == "f":
+        x[:, 0] = x[1, 2] = np.nan
+    for axis in (None, 0, 1):
+        found, wanted = cr.compile(lambda x, axis=axis: f(x, axis=axis))(x), f(x, axis=axis)
+        np.testing.assert_array_equal(found, wanted)
+        assert found.dtype == wanted.dtype

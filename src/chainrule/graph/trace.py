@@ -254,7 +254,7 @@ def called(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return f(*args, **kwargs)
     except ValueError as error:
         if isinstance(error.__cause__, TraceError):
-            raise error.__cause__ from None
+            raise error.__cause__.with_traceback(error.__traceback__) from None  # with the user's line
         raise
 
 

@@ -195,11 +195,19 @@ def nanstd(a: Any, axis: Any = None, dtype: Any = None, *, ddof: float = 0, keep
 
 @implements(np.nanmax)
 def nanmax(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """Maximum of the elements that are not NaN."""
-    return np.max(np.where(np.isnan(a), -np.inf, a), axis=axis, keepdims=keepdims)
+    """Maximum of the elements that are not NaN; NaN where there are none."""
+    return _extreme(np.max, a, -np.inf, axis, keepdims)
 
 
 @implements(np.nanmin)
 def nanmin(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    """Minimum of the elements that are not NaN."""
-    return np.min(np.where(np.isnan(a), np.inf, a), axis=axis, keepdims=keepdims)
+    """Minimum of the elements that are not NaN; NaN where there are none."""
+    return _extreme(np.min, a, np.inf, axis, keepdims)
+
+
+def _extreme(of: Any, a: Any, beyond: float, axis: Any, keepdims: bool) -> Any:
+    if a.dtype.kind != "f":
+        return of(a, axis=axis, keepdims=keepdims)
+    absent = np.isnan(a)
+    nothing = np.all(absent, axis=axis, keepdims=keepdims)
+    return np.where(nothing, np.nan, of(np.where(absent, beyond, a), axis=axis, keepdims=keepdims))
