@@ -439,6 +439,22 @@ def test_a_file_name_cannot_write_to_the_terminal(tmp_path, monkeypatch, capsys)
     assert r"pa\x1b]0;owned\x07\nb.csv: 40 predictions" in capsys.readouterr().out
 
 
+def test_an_export_of_large_values_is_refused(tmp_path, monkeypatch, capsys):
+    """Got through: values that depend on parameters alone are computed by `export`, here 4 GB for a file of 0.8 MB."""
+    monkeypatch.chdir(tmp_path)
+
+    def chain(theta, x):
+        value = np.cumsum(np.broadcast_to(theta, (16, len(theta))), axis=0)
+        for _ in range(80):
+            value = value * 0.5
+        return x[:, 0] + np.sum(value)
+
+    Path("m.chainrule").write_bytes(crafted(chain, theta=np.full(200_000, 0.5, np.float32)))
+    assert run(["export", "m.chainrule", "--c", "m.c"]) != 0
+    assert "more than can be exported" in capsys.readouterr().err
+    assert not Path("m.c").exists()
+
+
 def test_names_of_columns_categories_and_nodes_cannot_write_to_the_terminal(tmp_path, monkeypatch, capsys):
     """Got through: targets printed by `score`, nodes by `check`, the table's name before categories not seen before."""
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,8 @@ class Fitted(Protocol):
 
 #: operations of all members together; so many take ten seconds to write
 MOST_NODES = 20_000
+#: of their values, besides so many copies of all parameters
+_MOST_BYTES, _COPIES = 1 << 28, 16
 #: for which files say what conformal intervals are
 COVERAGES = (0.5, 0.8, 0.9, 0.95, 0.99)
 AnyModel = Model | Fitted | str | os.PathLike[str]
@@ -54,6 +56,13 @@ def predictor_of(model: AnyModel) -> Predictor:
         raise OptionError(
             f"the {len(model.members)} networks have {size:,} operations, of which {MOST_NODES:,} can be exported; "
             "train fewer members"
+        )
+    values = len(model.members) * sum(n.type.size * n.type.dtype.itemsize for n in model.graph(BLOCK).nodes)
+    parameters = sum(member.theta.nbytes for member in model.members)
+    if values > _MOST_BYTES + _COPIES * parameters:  # what does not depend on the row is computed now, and kept
+        raise OptionError(
+            f"{model.source or 'the model'}: the values of {size:,} operations are {values / 2**30:.3g} GB, more than "
+            f"can be exported with {parameters / 2**20:.3g} MB of parameters"
         )
     graph = prediction_graph(model)
     encoder = model.inputs.encoder
